@@ -1,0 +1,1 @@
+"""The shared ground: what bridge and portal must agree on. Imports no service."""

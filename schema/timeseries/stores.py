@@ -1,0 +1,1 @@
+"""The only place that chooses between the two store adapters."""
