@@ -126,6 +126,6 @@ _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
 def sanitised(name: str) -> str:
-    """A name outside the catalogue as a store field: ``x_`` and at most 48 of ``a-z 0-9 _``, empty if nothing is left."""
+    """A name outside the catalogue as a store field: ``x_`` and 48 of ``a-z 0-9 _`` at most, maybe empty."""
     safe = _UNSAFE.sub("_", name.lower()).strip("_")[:48]
     return EXTRA_PREFIX + safe if safe else ""

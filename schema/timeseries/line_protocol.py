@@ -1,4 +1,4 @@
-"""InfluxDB line protocol, encoded and parsed in one file: the bytes batched, written, spooled and replayed are the same.
+"""InfluxDB line protocol, encoded and parsed in one file: what is batched, spooled and replayed are the same bytes.
 
 Source: InfluxDB 2 documentation, "Line protocol", sections "Elements", "Special characters" and "Data types".
 Measured values are floats, states integers: a field's type is fixed per measurement (bridge-facts 2.2). No I/O.

@@ -127,7 +127,7 @@ class SeriesReader(Protocol):
     async def windows(
         self, source: Source, quantities: Sequence[str], start: datetime, end: datetime, every_s: int
     ) -> list[Window]:
-        """Means per window of ``every_s`` seconds aligned to the epoch in [start, end), ascending, empty ones left out."""
+        """Means per window of ``every_s`` seconds in [start, end), epoch-aligned, ascending; none for empty ones."""
 
     async def counter_days(
         self, source: Source, quantity: str, ranges: Sequence[tuple[datetime, datetime]]
