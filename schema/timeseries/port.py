@@ -28,13 +28,17 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What to read: one inverter of one owner. ``token`` may only read the owner's organisation."""
+    """What to read: one inverter of one owner. ``token`` may only read the owner's organisation.
+
+    The bucket is named, never numbered: InfluxDB 2.9.1 looks a name up with the token's rights, but answers
+    ``from(bucketID: …)`` to every valid token, whoever owns the bucket (measured; ``test_store_contract``).
+    """
 
     owner_id: UUID
     inverter_id: UUID
     server: str = ""
     org_id: str = ""
-    bucket_id: str = ""
+    bucket_name: str = ""
     token: str = field(default="", repr=False)
 
 
