@@ -1,0 +1,23 @@
+"""Fixtures every folder may use. Real services start once a session, and only when a test asks for them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services import Postgres, postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One PostgreSQL for the whole run; each test takes a fresh database from it."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty database of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('database')}/deye.db"
+    server: Postgres = request.getfixturevalue("postgres_server")
+    return server.fresh(f"test_{abs(hash(request.node.nodeid))}")

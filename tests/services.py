@@ -1,0 +1,73 @@
+"""Real services: a URL from the environment, else a local binary on a free port, else a skip that says why."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def free_port() -> int:
+    """A port of the kernel's choice that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def found(program: str, *places: Path) -> str:
+    """The path of ``program``, or a skip that names it."""
+    path = shutil.which(program) or shutil.which(program, path=os.pathsep.join(map(str, places)))
+    if path is None:
+        pytest.skip(f"{program} is not on PATH and no URL names a running one")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server; ``fresh`` makes an empty database and returns its URL."""
+
+    admin_url: str
+    psql: str
+
+    def fresh(self, name: str) -> str:
+        """The URL of a new, empty database called ``name``."""
+        for statement in (f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"'):
+            subprocess.run([self.psql, self.admin_url, "-qc", statement], check=True, capture_output=True)
+        return f"{self.admin_url.rsplit('/', 1)[0]}/{name}"
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """``POSTGRES_URL`` (a superuser's, ending in /postgres), else a server of our own below ``folder``."""
+    psql = found("psql", *_POSTGRES_BINARIES)
+    if url := os.environ.get("POSTGRES_URL"):
+        yield Postgres(url, psql)
+        return
+    initdb, pg_ctl = found("initdb", *_POSTGRES_BINARIES), found("pg_ctl", *_POSTGRES_BINARIES)
+    data, port = folder / "postgres", free_port()
+    data.mkdir()
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        # The server refuses to run as root; its own user must reach its folder, not read its neighbours.
+        for place in (data, *data.parents):
+            if place.stat().st_uid == 0 and not place.stat().st_mode & 0o001 and place != Path("/"):
+                place.chmod(place.stat().st_mode | 0o011)
+        shutil.chown(data, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    options = f"-p {port} -k {data} -c listen_addresses=127.0.0.1 -c fsync=off"
+    subprocess.run(
+        [*as_user, initdb, "-D", str(data), "-A", "trust", "-U", "postgres"], check=True, capture_output=True, cwd="/"
+    )
+    control = [*as_user, pg_ctl, "-D", str(data), "-w", "-s"]
+    subprocess.run([*control, "-o", options, "-l", str(data / "log"), "start"], check=True, cwd="/")
+    try:
+        yield Postgres(f"postgresql://postgres@127.0.0.1:{port}/postgres", psql)
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd="/")
