@@ -59,7 +59,10 @@ def test_a_serial_is_the_same_however_it_was_typed(typed: str, kept: str) -> Non
     assert serials.normalised(typed) == kept
 
 
-@pytest.mark.parametrize("typed", ["", "12345", "x" * 33, "2711111111\n; DROP", "\uff21\uff22\uff23\uff11\uff12\uff13", "27<b>11111"])
+FULL_WIDTH_DIGITS = "\uff11\uff12\uff13\uff14\uff15\uff16"
+
+
+@pytest.mark.parametrize("typed", ["", "12345", "x" * 33, "2711111111\n; DROP", FULL_WIDTH_DIGITS, "27<b>11111"])
 def test_what_cannot_be_a_serial_is_refused_with_a_hint(typed: str) -> None:
     """The refusal says where to find the right one."""
     with pytest.raises(serials.InvalidSerial, match="sticker"):
