@@ -8,7 +8,7 @@ here, not escaped. Measured values are floats, states integers: a field's type i
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -64,6 +64,13 @@ def from_milliseconds(at_ms: int) -> datetime:
 def is_field(name: str) -> bool:
     """Whether ``name`` is a catalogue quantity or a sanitised extra: the only names that are written or asked for."""
     return name in CATALOGUE or _EXTRA.fullmatch(name) is not None
+
+
+def check_fields(names: Iterable[str]) -> None:
+    """Raise ``ValueError`` for a name that is no field of ours, so that no other text reaches a query."""
+    for name in names:
+        if not is_field(name):
+            raise ValueError(f"{name!r} is no quantity")
 
 
 def encode(reading: Reading, *, serial: str) -> bytes:

@@ -5,7 +5,7 @@ Writers and readers are separate on purpose: the bridge cannot query, the portal
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -107,11 +107,15 @@ class Sample:
     value: float
 
 
+# How far before a range a counter's last value is looked for.
+COUNTER_LOOK_BACK = timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True)
 class CounterDay:
     """What a counter showed in one range [start, end): its last value before it, its first, last and largest in it.
 
-    ``before`` looks back at most seven days; every part is None where there is no sample.
+    ``before`` looks back ``COUNTER_LOOK_BACK``; every part is None where there is no sample.
     """
 
     start: datetime
@@ -123,7 +127,10 @@ class CounterDay:
 
 
 class SeriesReader(Protocol):
-    """Asks the store about one inverter of one owner. All times are aware and UTC."""
+    """Asks the store about one inverter of one owner. All times are aware and UTC, all answers ``StoreError`` or data.
+
+    Quantities are catalogue names or sanitised extras; anything else is a mistake of ours and raises ``ValueError``.
+    """
 
     async def latest(self, source: Source, since: datetime) -> dict[str, Sample]:
         """The newest sample of every quantity (extras too) at or after ``since``; empty where there is none."""

@@ -1,0 +1,86 @@
+"""The embedded store's reader: each question in a thread, on a connection of its own that cannot write."""
+
+import asyncio
+import queue
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from schema.timeseries.embedded.questions import counter_days, latest, windows
+from schema.timeseries.embedded.tables import open_for_reading
+from schema.timeseries.line_protocol import check_fields
+from schema.timeseries.port import CounterDay, Sample, Source, StoreUnavailable, Window
+
+_Answer = TypeVar("_Answer")
+
+
+class EmbeddedReader:
+    """A ``SeriesReader`` on one SQLite file; the bridge's process may be writing to it."""
+
+    def __init__(self, path: Path) -> None:
+        """Read from ``path``, opened at the first question."""
+        self._path = path
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._closed = False
+
+    async def latest(self, source: Source, since: datetime) -> dict[str, Sample]:
+        """The newest sample of every quantity at or after ``since``."""
+        return await self._ask(lambda connection: latest(connection, source, since))
+
+    async def windows(
+        self, source: Source, quantities: Sequence[str], start: datetime, end: datetime, every_s: int
+    ) -> list[Window]:
+        """Means per window aligned to the epoch."""
+        check_fields(quantities)
+        return await self._ask(
+            lambda connection: windows(connection, source, quantities, start=start, end=end, every_s=every_s)
+        )
+
+    async def counter_days(
+        self, source: Source, quantity: str, ranges: Sequence[tuple[datetime, datetime]]
+    ) -> list[CounterDay]:
+        """What a counter showed in each range."""
+        check_fields([quantity])
+        return await self._ask(lambda connection: counter_days(connection, source, quantity, ranges))
+
+    async def close(self) -> None:
+        """Close idle connections; one that is answering closes when it has."""
+        self._closed = True
+        self._drain()
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        return await asyncio.to_thread(self._answered, question)
+
+    def _answered(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            connection = self._connection()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path.name}: {error}") from error
+        try:
+            answer = question(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.put(connection)
+        if self._closed:
+            self._drain()
+        return answer
+
+    def _connection(self) -> sqlite3.Connection:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return open_for_reading(self._path)
+
+    def _drain(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
