@@ -1,6 +1,7 @@
-"""The small integers that stand for inverters and extra names in the embedded store's rows. Writer's thread only."""
+"""The small tables beside the embedded store's rows: keys of inverters and extra names, columns seen. Writer only."""
 
 import sqlite3
+from collections.abc import KeysView
 from uuid import UUID
 
 from schema.quantities import MAX_EXTRA_PER_INVERTER
@@ -18,6 +19,7 @@ class Keys:
         self._connection = connection
         self._inverters: dict[UUID, tuple[int, UUID]] = {}
         self._extras: dict[int, dict[str, int]] = {}
+        self._seen: dict[int, set[str]] = {}
 
     def inverter(self, destination: Destination) -> int:
         """The inverter's key. An inverter never changes its owner (resale makes a new one), so another owner's name on
@@ -39,6 +41,17 @@ class Keys:
         query = "SELECT id, owner FROM inverter WHERE inverter = ?"
         key, owner = self._connection.execute(query, (inverter,)).fetchone()
         return key, UUID(bytes=owner)
+
+    def see(self, inverter: int, columns: KeysView[str]) -> None:
+        """Note the columns an inverter fills for the first time."""
+        seen = self._seen.get(inverter)
+        if seen is None:
+            rows = self._connection.execute("SELECT name FROM seen WHERE inverter = ?", (inverter,))
+            seen = self._seen[inverter] = {name for (name,) in rows}
+        if not columns <= seen:
+            new = columns - seen
+            self._connection.executemany("INSERT INTO seen VALUES (?, ?)", [(inverter, name) for name in new])
+            seen |= new
 
     def extra_name(self, inverter: int, name: str) -> int | None:
         """The key of an inverter's extra name, None for one more than ``MAX_EXTRA_PER_INVERTER``."""

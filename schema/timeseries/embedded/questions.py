@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from schema.timeseries.embedded.tables import Scales, scales
-from schema.timeseries.line_protocol import from_milliseconds, milliseconds_up
+from schema.timeseries.embedded.tables import scales
+from schema.timeseries.line_protocol import LATEST_MS, from_milliseconds, milliseconds_up
 from schema.timeseries.port import COUNTER_LOOK_BACK, CounterDay, Sample, Source, Window
 
 
@@ -47,7 +47,13 @@ def latest(connection: sqlite3.Connection, source: Source, since: datetime) -> d
     if inverter is None:
         return {}
     since_ms = milliseconds_up(since)
-    found = _latest_points(connection, inverter, since_ms, scales(connection))
+    columns = scales(connection)
+    found: dict[str, Sample] = {}
+    for (name,) in connection.execute("SELECT name FROM seen WHERE inverter = ?", (inverter,)):
+        series = _Series("point", "inverter", inverter, name, columns[name])
+        sample = series.sample(connection, since_ms, LATEST_MS + 1, "DESC")
+        if sample is not None:
+            found[name] = sample
     extras = connection.execute(
         "SELECT extra_name.name, extra.at_ms, extra.value FROM extra_name JOIN extra ON extra.name = extra_name.id "
         "AND extra.at_ms = (SELECT max(at_ms) FROM extra WHERE name = extra_name.id AND at_ms >= ?) "
@@ -55,24 +61,6 @@ def latest(connection: sqlite3.Connection, source: Source, since: datetime) -> d
         (since_ms, inverter),
     )
     return found | {name: Sample(from_milliseconds(at_ms), value) for name, at_ms, value in extras}
-
-
-def _latest_points(connection: sqlite3.Connection, inverter: int, since_ms: int, columns: Scales) -> dict[str, Sample]:
-    """One pass finds each column's newest time, a second fetches the few rows those times name."""
-    newest = ", ".join(f'max(CASE WHEN "{name}" IS NOT NULL THEN at_ms END)' for name in columns)
-    times = connection.execute(
-        f"SELECT {newest} FROM point WHERE inverter = ? AND at_ms >= ?", (inverter, since_ms)
-    ).fetchone()
-    newest_of = {name: at_ms for name, at_ms in zip(columns, times, strict=True) if at_ms is not None}
-    found: dict[str, Sample] = {}
-    for at_ms in set(newest_of.values()):
-        names = [name for name, newest_ms in newest_of.items() if newest_ms == at_ms]
-        row = connection.execute(
-            f"SELECT {_listed(names)} FROM point WHERE inverter = ? AND at_ms = ?", (inverter, at_ms)
-        ).fetchone()
-        at = from_milliseconds(at_ms)
-        found |= {name: Sample(at, value / columns[name]) for name, value in zip(names, row, strict=True)}
-    return found
 
 
 def windows(
@@ -161,7 +149,3 @@ def _series(connection: sqlite3.Connection, source: Source, quantity: str) -> _S
 def _extra(connection: sqlite3.Connection, inverter: int, name: str) -> _Series | None:
     row = connection.execute("SELECT id FROM extra_name WHERE inverter = ? AND name = ?", (inverter, name)).fetchone()
     return _Series("extra", "name", row[0], "value", 1) if row else None
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)

@@ -2,6 +2,7 @@
 
 ``point`` is wide: a column for each quantity, an integer in units of 1/scale, NULL where the inverter said nothing.
 ``quantity`` keeps each column's scale as it was when the column was made: a later catalogue cannot change old rows.
+``seen`` names the columns an inverter has ever filled, so that nobody searches a whole history for the others.
 Source of the settings: SQLite documentation, "Write-Ahead Logging" and "PRAGMA synchronous" (in WAL only FULL syncs at
 each commit; ``stack-measurements.md`` 9 counted it).
 """
@@ -19,6 +20,8 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS quantity (name TEXT PRIMARY KEY, scale INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS point (
         inverter INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (inverter, at_ms)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS seen (
+        inverter INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (inverter, name)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS extra_name (
         id INTEGER PRIMARY KEY, inverter INTEGER NOT NULL, name TEXT NOT NULL, UNIQUE (inverter, name)) STRICT""",
     """CREATE TABLE IF NOT EXISTS extra (

@@ -149,6 +149,7 @@ class EmbeddedWriter:
         inverter = keys.inverter(destination)
         for point in taken:
             if point.columns:
+                keys.see(inverter, point.columns.keys())
                 rows.points.setdefault((inverter, point.at_ms), {}).update(point.columns)
             for name, value in point.extras.items():
                 key = keys.extra_name(inverter, name)
