@@ -1,0 +1,90 @@
+"""Geometry of the server-made drawings: sparkline, day area and bars, in units of their viewBox. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from portal.dashboard.days import Day
+from portal.dashboard.energy import DayEnergy
+
+GAP_S = 900.0
+"""A silence longer than this is drawn as a gap."""
+Point = tuple[datetime, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Paths of the line and of the area below it, in a box of ``width`` by ``height``; its upper edge means ``top``."""
+
+    line: str
+    area: str
+    width: int
+    height: int
+    top: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day's bar: ``percent`` of the highest, and the energy it stands for."""
+
+    date: date
+    percent: float
+    energy: DayEnergy
+    is_today: bool
+
+
+def runs(points: Sequence[Point]) -> Sequence[Sequence[Point]]:
+    """The points, parted where nothing was received for more than ``GAP_S``."""
+    parts: list[list[Point]] = []
+    for point in points:
+        if parts and (point[0] - parts[-1][-1][0]).total_seconds() <= GAP_S:
+            parts[-1].append(point)
+        else:
+            parts.append([point])
+    return parts
+
+
+def area(points: Sequence[Point], day: Day, *, width: int, height: int) -> Area | None:
+    """The day's power as a drawing; None where there is nothing to draw."""
+    if not points:
+        return None
+    top = max(1.0, *(value for _, value in points))
+    lines, areas = [], []
+    for run in runs(points):
+        places = [
+            (
+                (at - day.start).total_seconds() / day.seconds * width,
+                height - max(value, 0.0) / top * (height - 2) - 1,
+            )
+            for at, value in run
+        ]
+        path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        lines.append(f"M{path}" if len(places) > 1 else f"M{path} h0.5")
+        areas.append(f"M{places[0][0]:.1f} {height} L{path} L{places[-1][0]:.1f} {height} Z")
+    return Area(" ".join(lines), " ".join(areas), width, height, top)
+
+
+def bars(energies: Sequence[DayEnergy], today: date) -> Sequence[Bar]:
+    """A bar for each day; the highest has 100 percent, and a day with any energy is seen."""
+    highest = max((energy.kwh or 0.0 for energy in energies), default=0.0)
+    return [Bar(energy.date, _percent(energy.kwh, highest), energy, energy.date == today) for energy in energies]
+
+
+def _percent(kwh: float | None, highest: float) -> float:
+    if not kwh or highest <= 0:
+        return 0.0
+    return max(round(100 * kwh / highest, 1), 1.5)
+
+
+def curve(points: Sequence[Point]) -> tuple[list[float], list[float | None]]:
+    """Unix seconds and values for a chart library, with a null inside each gap so that it is drawn as one."""
+    times: list[float] = []
+    values: list[float | None] = []
+    for run in runs(points):
+        if times:
+            times.append(times[-1] + GAP_S / 2)
+            values.append(None)
+        for at, value in run:
+            times.append(at.timestamp())
+            values.append(round(value, 1))
+    return times, values
