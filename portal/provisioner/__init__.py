@@ -1,0 +1,1 @@
+"""The only process that changes outside systems: the broker's password file, and InfluxDB with the operator token."""

@@ -1,0 +1,216 @@
+"""Places in InfluxDB: carries out the saga's steps with the operator token, one commit after each.
+
+No database transaction is open while InfluxDB is asked: on SQLite it would hold everybody's writes. Only one
+provisioner runs (``BrokerFolder.held``), so nobody else fills these columns in between.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, update
+
+from portal.provisioner import saga
+from portal.provisioner.backoff import Backoff
+from portal.provisioner.ports import StoreManager
+from portal.provisioner.saga import InverterStep, OwnerStep
+from schema.changes import registry_changed
+from schema.database import Sessions, reading
+from schema.models import Inverter, OwnerPlacement, Placement, PlacementState
+from schema.sealing import Sealer
+from schema.timeseries.port import StoreError, StoreMisconfigured, StoreUnavailable
+
+_log = structlog.get_logger(__name__)
+
+Table = type[OwnerPlacement] | type[Placement]
+RowT = TypeVar("RowT", OwnerPlacement, Placement)
+
+_KEYS = {OwnerPlacement: OwnerPlacement.owner_id, Placement: Placement.inverter_id}
+_ERROR_LENGTH = 300
+_WHOLE_SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long readings stay, and how much time one shard covers: long shards are what keep many buckets cheap."""
+
+    retention_s: int
+    shard_group_s: int
+
+    @classmethod
+    def of(cls, *, retention_days: int, shard_group_weeks: int) -> "Keeping":
+        """0 days keep for ever. A shard may not cover more time than is kept (InfluxDB refuses it)."""
+        retention = timedelta(days=retention_days)
+        shard = timedelta(weeks=shard_group_weeks)
+        if retention and shard > retention:
+            shard = retention
+        return cls(int(retention.total_seconds()), int(shard.total_seconds()))
+
+
+class InfluxPlaces:
+    """Owner by owner, inverter by inverter; a server that does not answer holds back nobody's sign-in or pairing."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        manager: StoreManager,
+        sealer: Sealer,
+        *,
+        server: str,
+        keeping: Keeping,
+        now: Callable[[], datetime],
+        backoff: Backoff,
+    ) -> None:
+        self._sessions = sessions
+        self._manager = manager
+        self._sealer = sealer
+        self._server = server
+        self._keeping = keeping
+        self._now = now
+        self._backoff = backoff
+
+    async def turn(self) -> float | None:
+        """Bring every due place as far as it goes; seconds until the next retry."""
+        if not self._backoff.is_due(_WHOLE_SERVER):
+            return self._backoff.next_due_s()
+        try:
+            for owner_id in await self._pending_owners():
+                await self._attempt(OwnerPlacement, owner_id, self._owner)
+            for inverter_id in await self._pending_inverters():
+                await self._attempt(Placement, inverter_id, self._inverter)
+        except StoreUnavailable as away:
+            delay = self._backoff.failed(_WHOLE_SERVER)
+            _log.warning("influxdb.away", error=str(away), again_in_s=round(delay, 1))
+            await self._note_on_all_pending(f"InfluxDB does not answer: {away}")
+        else:
+            self._backoff.succeeded(_WHOLE_SERVER)
+        return self._backoff.next_due_s()
+
+    async def _attempt(self, table: Table, key: UUID, steps: Callable[[UUID], Awaitable[None]]) -> None:
+        """One row's steps. Its own trouble is noted on it and waits; the whole server's ends the turn."""
+        if not self._backoff.is_due(key):
+            return
+        try:
+            await steps(key)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            delay = self._backoff.failed(key)
+            _log.error("placement.failed", row=str(key), error=str(error), again_in_s=round(delay, 1))
+            await self._store(table, key, last_error=str(error)[:_ERROR_LENGTH])
+        else:
+            self._backoff.succeeded(key)
+
+    async def _owner(self, owner_id: UUID) -> None:
+        """Organisation, read token, ready."""
+        while row := await self._row(OwnerPlacement, owner_id):
+            if row.server not in ("", self._server):
+                raise StoreMisconfigured(f"no operator token for the server {row.server}", status=401)
+            match saga.next_owner_step(row):
+                case OwnerStep.ORGANISATION:
+                    org_id = await self._manager.find_or_create_organisation(saga.organisation_name(owner_id))
+                    await self._store(OwnerPlacement, owner_id, org_id=org_id, server=self._server)
+                case OwnerStep.READER:
+                    made, token = await self._new_token(row.org_id, saga.read_description(owner_id), bucket_id=None)
+                    sealed = self._sealer.seal(token, row=saga.read_row(owner_id))
+                    await self._store(OwnerPlacement, owner_id, read_authorization_id=made, read_token_sealed=sealed)
+                case OwnerStep.READY:
+                    await self._ready(OwnerPlacement, owner_id)
+                case None:
+                    return
+
+    async def _inverter(self, inverter_id: UUID) -> None:
+        """Bucket, the bridge's token, the outsiders' token, ready."""
+        org_id = await self._org_of(inverter_id)
+        while row := await self._row(Placement, inverter_id):
+            match saga.next_inverter_step(row):
+                case InverterStep.BUCKET:
+                    name = saga.bucket_name(inverter_id)
+                    bucket_id = await self._manager.find_or_create_bucket(
+                        org_id, name, retention_s=self._keeping.retention_s, shard_group_s=self._keeping.shard_group_s
+                    )
+                    await self._store(Placement, inverter_id, bucket_id=bucket_id, bucket_name=name)
+                case InverterStep.BRIDGE_WRITER:
+                    made, sealed = await self._write_token(org_id, inverter_id, row.bucket_id, "bridge")
+                    await self._store(Placement, inverter_id, bridge_authorization_id=made, bridge_token_sealed=sealed)
+                case InverterStep.EXTERNAL_WRITER:
+                    made, sealed = await self._write_token(org_id, inverter_id, row.bucket_id, "external")
+                    await self._store(
+                        Placement, inverter_id, external_authorization_id=made, external_token_sealed=sealed
+                    )
+                case InverterStep.READY:
+                    await self._ready(Placement, inverter_id)
+                case None:
+                    return
+
+    async def _write_token(self, org_id: str, inverter_id: UUID, bucket_id: str, who: str) -> tuple[str, bytes]:
+        """A write-only token for one bucket, sealed to this inverter and this use."""
+        made, token = await self._new_token(org_id, saga.write_description(inverter_id, who), bucket_id=bucket_id)
+        return made, self._sealer.seal(token, row=saga.write_row(inverter_id, who))
+
+    async def _new_token(self, org_id: str, description: str, *, bucket_id: str | None) -> tuple[str, str]:
+        """InfluxDB shows a token once: one that was made but never stored is of no use to anybody, so it goes first."""
+        for lost in await self._manager.find_authorizations(org_id, description):
+            await self._manager.delete_authorization(lost)
+        return await self._manager.create_token(
+            org_id, description, bucket_id=bucket_id, may_write=bucket_id is not None
+        )
+
+    async def _pending_owners(self) -> Sequence[UUID]:
+        statement = select(OwnerPlacement.owner_id).where(OwnerPlacement.state == PlacementState.PENDING)
+        async with reading(self._sessions) as session:
+            return (await session.scalars(statement.order_by(OwnerPlacement.owner_id))).all()
+
+    async def _pending_inverters(self) -> Sequence[UUID]:
+        """Those whose owner has a place: a bucket needs its organisation."""
+        statement = (
+            select(Placement.inverter_id)
+            .join(Inverter, Inverter.id == Placement.inverter_id)
+            .join(OwnerPlacement, OwnerPlacement.owner_id == Inverter.owner_id)
+            .where(Placement.state == PlacementState.PENDING, OwnerPlacement.state == PlacementState.READY)
+            .order_by(Placement.inverter_id)
+        )
+        async with reading(self._sessions) as session:
+            return (await session.scalars(statement)).all()
+
+    async def _org_of(self, inverter_id: UUID) -> str:
+        statement = (
+            select(OwnerPlacement.org_id)
+            .join(Inverter, Inverter.owner_id == OwnerPlacement.owner_id)
+            .where(Inverter.id == inverter_id)
+        )
+        async with reading(self._sessions) as session:
+            return await session.scalar(statement) or ""
+
+    async def _row(self, table: type[RowT], key: UUID) -> RowT | None:
+        """The row as the last commit left it, None where its owner or inverter has gone meanwhile."""
+        async with reading(self._sessions) as session:
+            return await session.get(table, key)
+
+    async def _store(self, table: Table, key: UUID, **columns: object) -> None:
+        async with self._sessions.begin() as session:
+            await session.execute(update(table).where(_KEYS[table] == key).values(**columns, updated_at=self._now()))
+
+    async def _ready(self, table: Table, key: UUID) -> None:
+        """From now on it can be written and read: bridge and portal are told in the same transaction."""
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(table)
+                .where(_KEYS[table] == key)
+                .values(state=PlacementState.READY, last_error="", updated_at=self._now())
+            )
+            version = await registry_changed(session)
+        _log.info("placement.ready", kind=table.__tablename__, row=str(key), version=version)
+
+    async def _note_on_all_pending(self, error: str) -> None:
+        """What everybody waits for, where a person looks for it; written once, not at each try."""
+        for table in (OwnerPlacement, Placement):
+            async with self._sessions.begin() as session:
+                await session.execute(
+                    update(table)
+                    .where(table.state == PlacementState.PENDING, table.last_error != error[:_ERROR_LENGTH])
+                    .values(last_error=error[:_ERROR_LENGTH], updated_at=self._now())
+                )
