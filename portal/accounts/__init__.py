@@ -1,0 +1,1 @@
+"""Sign-up, confirmation, log-in, log-out and forgotten passwords."""

@@ -1,0 +1,1 @@
+"""What an administrator sees. Everyone else finds nothing here."""

@@ -1,0 +1,1 @@
+"""An owner's inverters: list, add, rename, delete."""
