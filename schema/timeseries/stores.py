@@ -1,1 +1,38 @@
-"""The only place that chooses between the two store adapters."""
+"""The only place that chooses between the two store adapters.
+
+Imports stand inside the functions where a process that never reads should not pay for influxdb-client (16 MB, 0.25 s).
+"""
+
+from pathlib import Path
+
+from schema.timeseries.embedded.reader import EmbeddedReader
+from schema.timeseries.embedded.writer import EmbeddedWriter
+from schema.timeseries.influx2.writer import Influx2Writer
+from schema.timeseries.kinds import StoreKind
+from schema.timeseries.management import StoreManager
+from schema.timeseries.port import PointWriter, SeriesReader
+
+_BUSY_TIMEOUT_S = 5.0
+
+
+def open_writer(kind: StoreKind, *, path: Path, timeout_s: float = 10.0) -> PointWriter:
+    """The writer of ``kind``; ``path`` is the embedded store's file, made now, and ``timeout_s`` bounds a write."""
+    if kind is StoreKind.EMBEDDED:
+        return EmbeddedWriter(path, busy_timeout_s=min(timeout_s, _BUSY_TIMEOUT_S))
+    return Influx2Writer(timeout_s=timeout_s)
+
+
+def open_reader(kind: StoreKind, *, path: Path, timeout_s: float = 10.0) -> SeriesReader:
+    """The reader of ``kind``; ``path`` is the embedded store's file, which a writer has made or will make."""
+    if kind is StoreKind.EMBEDDED:
+        return EmbeddedReader(path)
+    from schema.timeseries.influx2.reader import Influx2Reader  # noqa: PLC0415  # see the module's head
+
+    return Influx2Reader(timeout_s=timeout_s)
+
+
+def open_manager(url: str, token: str) -> StoreManager:
+    """The manager of one InfluxDB server, for the provisioner, with the operator token."""
+    from schema.timeseries.influx2.manager import InfluxManager  # noqa: PLC0415  # see the module's head
+
+    return InfluxManager(url, token)
