@@ -111,7 +111,7 @@ class EmbeddedStore:
 
     async def points(self) -> int:
         """Rows stored so far."""
-        return self._scalar("SELECT count(*) FROM reading")
+        return self._scalar("SELECT count(*) FROM point")
 
     async def requests(self) -> int:
         """It has no requests; commits are grouped over all inverters."""
@@ -119,7 +119,7 @@ class EmbeddedStore:
 
     def has(self, at_ms: int) -> bool:
         """Whether a reading of this instant can be queried."""
-        return self._scalar("SELECT count(*) FROM reading WHERE at_ms = ?", at_ms) > 0
+        return self._scalar("SELECT count(*) FROM point WHERE at_ms = ?", at_ms) > 0
 
     def stop(self) -> None:
         """Nothing runs."""
