@@ -1,0 +1,115 @@
+"""The inverters an account may see, with their owner's time zone and where their readings lie. The only SQL here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from portal.dashboard.days import zone_named
+from schema.models import Grant, Inverter, LoginSession, Owner, OwnerPlacement, Placement, PlacementState
+from schema.sealing import CannotUnseal, Sealer
+from schema.timeseries.port import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One visible inverter. ``source`` is None while its place is not ready, or its token cannot be opened."""
+
+    id: UUID
+    name: str
+    serial: str
+    zone: ZoneInfo
+    rated_power_w: int | None
+    source: Source | None = field(repr=False)
+
+
+def may_see(account_id: UUID, now: datetime) -> ColumnElement[bool]:
+    """Inverters of owners for whom the account holds a grant at ``now``, in whatever role."""
+    granted = select(Grant.owner_id).where(
+        Grant.account_id == account_id, or_(Grant.until.is_(None), Grant.until > now)
+    )
+    return Inverter.owner_id.in_(granted)
+
+
+async def visible(session: AsyncSession, account_id: UUID, now: datetime, sealer: Sealer) -> Sequence[Station]:
+    """All inverters the account may see at ``now``, by name."""
+    rows = await session.execute(_with_places().where(may_see(account_id, now)).order_by(Inverter.name, Inverter.id))
+    return [_station(inverter, owner, place, home, sealer) for inverter, owner, place, home in rows]
+
+
+async def one_visible(
+    session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime, sealer: Sealer
+) -> Station | None:
+    """One inverter, or None where there is none or it is none of the account's business."""
+    wanted = _with_places().where(may_see(account_id, now), Inverter.id == inverter_id)
+    row = (await session.execute(wanted)).one_or_none()
+    if row is None:
+        return None
+    inverter, owner, place, home = row
+    return _station(inverter, owner, place, home, sealer)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What an open stream may show at this moment: names and zones by inverter."""
+
+    names: dict[UUID, str]
+    zones: dict[UUID, ZoneInfo]
+
+
+async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, now: datetime) -> Sight | None:
+    """What the signed-in device may see now; None where its session is over, whatever its cookie says."""
+    alive = select(LoginSession.id).where(
+        LoginSession.id == session_id, LoginSession.account_id == account_id, LoginSession.expires_at > now
+    )
+    if (await session.execute(alive)).first() is None:
+        return None
+    mine = select(Inverter.id, Inverter.name, Owner.time_zone).join(Owner, Owner.id == Inverter.owner_id)
+    rows = (await session.execute(mine.where(may_see(account_id, now)))).all()
+    return Sight(
+        {inverter_id: name for inverter_id, name, _ in rows},
+        {inverter_id: zone_named(zone) for inverter_id, _, zone in rows},
+    )
+
+
+def _with_places() -> Select[Inverter, Owner, Placement | None, OwnerPlacement | None]:
+    return (
+        select(Inverter, Owner, Placement, OwnerPlacement)
+        .join(Owner, Owner.id == Inverter.owner_id)
+        .outerjoin(Placement, Placement.inverter_id == Inverter.id)
+        .outerjoin(OwnerPlacement, OwnerPlacement.owner_id == Inverter.owner_id)
+    )
+
+
+def _station(
+    inverter: Inverter, owner: Owner, placement: Placement | None, home: OwnerPlacement | None, sealer: Sealer
+) -> Station:
+    return Station(
+        id=inverter.id,
+        name=inverter.name,
+        serial=inverter.serial,
+        zone=zone_named(owner.time_zone),
+        rated_power_w=inverter.rated_power_w,
+        source=_source(inverter, placement, home, sealer),
+    )
+
+
+def _source(
+    inverter: Inverter, placement: Placement | None, home: OwnerPlacement | None, sealer: Sealer
+) -> Source | None:
+    """Where to read; the embedded store needs no token, an owner's organisation needs the owner's."""
+    if placement is None or placement.state != PlacementState.READY:
+        return None
+    if home is None or not home.server:
+        return Source(inverter.owner_id, inverter.id)
+    if home.state != PlacementState.READY or home.read_token_sealed is None:
+        return None
+    try:
+        token = sealer.open(home.read_token_sealed, row=f"owner:{inverter.owner_id}:read")
+    except CannotUnseal:
+        return None
+    return Source(inverter.owner_id, inverter.id, home.server, home.org_id, placement.bucket_name, token)
