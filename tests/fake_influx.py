@@ -1,7 +1,7 @@
 """A fake InfluxDB 2.9.1 over HTTP: the real one's rules, a plan of faults, a log of every write for oracles.
 
-Inside a test: ``async with FakeInflux() as server``. As a child process: ``python -m tests.fake_influx --port 0`` prints
-its address on the first line; faults and the log are then at ``/fake/faults`` and ``/fake/writes``.
+Inside a test: ``async with FakeInflux() as server``. As a child process: ``python -m tests.fake_influx --port 0``
+prints its address on the first line; faults and the log are then at ``/fake/faults`` and ``/fake/writes``.
 """
 
 import argparse

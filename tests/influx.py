@@ -1,4 +1,4 @@
-"""A real InfluxDB 2 for tests: ``INFLUX_URL`` and ``INFLUX_OPERATOR_TOKEN``, else the local ``influxd``, else a skip."""
+"""A real InfluxDB 2 for tests: ``INFLUX_URL`` and ``INFLUX_OPERATOR_TOKEN``, else a local ``influxd``, else a skip."""
 
 import os
 import re
