@@ -4,10 +4,19 @@ Every call may be repeated after a crash: what exists is found by its name, what
 ``port.StoreError``.
 """
 
+from dataclasses import dataclass, field
 from typing import Protocol
 
 # A year's shards at the default of 7 days cost 40 MB and 485 descriptors per bucket, at 364 days 0.6 MB and 26.
 SHARD_GROUP_S = 52 * 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token just made, readable this once, and the id that deletes it."""
+
+    authorization_id: str
+    token: str = field(repr=False)
 
 
 class StoreManager(Protocol):
@@ -25,9 +34,9 @@ class StoreManager(Protocol):
         """The id of the organisation's bucket ``name``, made if need be; ``retention_s`` 0 keeps for ever."""
 
     async def create_token(
-        self, org_id: str, description: str, *, bucket_id: str | None, may_write: bool
-    ) -> tuple[str, str]:
-        """(authorization id, token) that only writes or only reads: one bucket, or without an id all of them.
+        self, org_id: str, description: str, *, bucket_id: str | None = None, read: bool = False, write: bool = False
+    ) -> NewToken:
+        """A new token for one bucket, or without ``bucket_id`` for every bucket of the organisation.
 
         It is shown this once. A run that died before storing one deletes what ``find_authorizations`` names.
         """

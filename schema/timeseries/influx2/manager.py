@@ -24,7 +24,7 @@ from influxdb_client.service.organizations_service import OrganizationsService
 from influxdb_client.service.setup_service import SetupService
 
 from schema.timeseries.influx2.answers import refusal_of_request
-from schema.timeseries.management import SHARD_GROUP_S
+from schema.timeseries.management import SHARD_GROUP_S, NewToken
 from schema.timeseries.port import StoreError, StoreMisconfigured, StoreUnavailable
 
 _NOT_FOUND = 404
@@ -88,17 +88,17 @@ class InfluxManager:
             return _or_raise(await self._bucket(service, org_id, name), error)
 
     async def create_token(
-        self, org_id: str, description: str, *, bucket_id: str | None, may_write: bool
-    ) -> tuple[str, str]:
-        """(authorization id, token) that only writes or only reads: one bucket, or without an id all of them."""
-        resource = PermissionResource(type="buckets", id=bucket_id, org_id=org_id)
-        request = AuthorizationPostRequest(
-            org_id=org_id,
-            description=description,
-            permissions=[Permission(action="write" if may_write else "read", resource=resource)],
-        )
+        self, org_id: str, description: str, *, bucket_id: str | None = None, read: bool = False, write: bool = False
+    ) -> NewToken:
+        """A new token for one bucket, or without ``bucket_id`` for every bucket of the organisation."""
+        permissions = [
+            Permission(action=action, resource=PermissionResource(type="buckets", id=bucket_id, org_id=org_id))
+            for action, wanted in (("read", read), ("write", write))
+            if wanted
+        ]
+        request = AuthorizationPostRequest(org_id=org_id, description=description, permissions=permissions)
         made = await _asked(AuthorizationsService(self._api()).post_authorizations_async(request))
-        return str(made.id), str(made.token)
+        return NewToken(str(made.id), str(made.token))
 
     async def find_authorizations(self, org_id: str, description: str) -> list[str]:
         """The ids of the organisation's tokens with exactly this description; InfluxDB sends all in one page."""
