@@ -12,6 +12,8 @@ DOCS_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'"
 )
+DOCS_PATH = "/docs"
+
 # A page whose address holds a one-time token tells nobody where the visitor came from.
 NO_REFERRER = {"Referrer-Policy": "no-referrer"}
 NEVER_STORED = {"Cache-Control": "no-store"}
@@ -33,10 +35,12 @@ def security_headers(*, secure: bool) -> BeforeMessageSendHookHandler:
     """A hook that adds what an answer does not set itself; ``secure`` adds the promise to stay on HTTPS."""
     always = {**_ALWAYS, **(_WHEN_SECURE if secure else {})}
 
-    async def add(message: Message, _: Scope) -> None:
+    async def add(message: Message, scope: Scope) -> None:
         if message["type"] != "http.response.start":
             return
         headers = MutableScopeHeaders.from_message(message)
+        if scope["path"].rstrip("/") == DOCS_PATH:
+            headers["Content-Security-Policy"] = DOCS_CONTENT_SECURITY_POLICY
         for name, value in always.items():
             headers.setdefault(name, value)
         if headers.get("content-type", "").startswith(_UNCACHED):

@@ -9,8 +9,8 @@ _MOST_CHARACTERS = 500
 def safe_next(wanted: str | None) -> str:
     """``wanted`` when it is a plain path on this site, else the overview.
 
-    Browsers read a backslash as a slash and skip control characters, so that ``/\\evil.example`` and ``/\\t/evil.example``
-    would leave the site: a path with any of them is refused.
+    Browsers read a backslash as a slash and skip control characters, so that ``/\\evil.example`` would leave the
+    site: a path with any of them is refused.
     """
     if not wanted or len(wanted) > _MOST_CHARACTERS or not wanted.isprintable():
         return HOME

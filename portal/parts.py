@@ -8,7 +8,10 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from portal.accounts.links import MailedLinks
 from portal.accounts.passwords import Passwords
+from portal.dashboard.history import History
+from portal.live import LiveFeed
 from portal.mail import Mailer
 from portal.throttle import Throttle
 from schema.database import Sessions
@@ -26,17 +29,26 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The portal's surroundings. ``sessions`` opens transactions, ``live_engine`` the bridge's live rows."""
+    """The portal's surroundings. ``sessions`` opens transactions, ``live_engine`` the bridge's
+    live rows, ``live_feed`` tells of their changes."""
 
     settings: PortalSettings
     sessions: Sessions
     live_engine: AsyncEngine
+    live_feed: LiveFeed
     reader: SeriesReader
+    history: History
     sealer: Sealer
     passwords: Passwords
     mailer: Mailer
     throttle: Throttle
+    links: MailedLinks
     now: Clock = utc_now
+
+    @property
+    def mail_is_kept(self) -> bool:
+        """Whether mails end as files in ``DATA_DIR/outbox``, because no mail server is named."""
+        return not self.settings.smtp_host
 
 
 def parts_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Parts:

@@ -134,6 +134,7 @@ class PortalSettings(CommonSettings):
     smtp_starttls: bool = False
     mail_from: str = "Deye Hard <no-reply@localhost>"
     trusted_proxies: str = ""
+    allowed_hosts: str = ""
     admin_bearer_reads_influx_tokens: bool = False
     argon2_small_board: bool = False
 

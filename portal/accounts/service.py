@@ -1,0 +1,138 @@
+"""The rules of accounts: sign up, confirm, log in, forgotten password. Answers never tell who has an account.
+
+Each function works inside the caller's transaction; hashing happens before it begins, for it takes long. Log-in
+itself is in ``entry``.
+"""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from portal import letters
+from portal.accounts import mailed_tokens, sessions
+from portal.accounts.forms import email_key
+from portal.accounts.links import MailedLinks
+from portal.accounts.mailed_tokens import TokenSpent
+from portal.mail import owe
+from schema.changes import registry_changed
+from schema.models import Account, Grant, Owner, OwnerPlacement, Role, TokenPurpose
+
+OWNER_NAME = "Home"
+
+
+async def find(session: AsyncSession, email: str) -> Account | None:
+    """The account of this address, confirmed or not."""
+    return (await session.scalars(select(Account).where(Account.email_key == email_key(email)))).one_or_none()
+
+
+async def create(
+    session: AsyncSession, email: str, password_hash: str, time_zone: str, *, now: datetime, is_admin: bool = False
+) -> Account | None:
+    """Account, owner and the grant between them; None where the address has an account already."""
+    account = Account(
+        id=uuid4(),
+        email=email,
+        email_key=email_key(email),
+        password_hash=password_hash,
+        is_admin=is_admin,
+        created_at=now,
+    )
+    try:
+        async with session.begin_nested():
+            session.add(account)
+    except IntegrityError:
+        return None
+    owner = Owner(id=uuid4(), name=OWNER_NAME, time_zone=time_zone, created_at=now)
+    session.add(owner)
+    await session.flush()
+    session.add(Grant(id=uuid4(), account_id=account.id, owner_id=owner.id, role=Role.OWNER, created_at=now))
+    return account
+
+
+async def sign_up(
+    session: AsyncSession, email: str, password_hash: str, time_zone: str, *, links: MailedLinks, now: datetime
+) -> None:
+    """Make an account, or tell the one who reads that mailbox that there is one. The caller's answer is the same."""
+    account = await create(session, email, password_hash, time_zone, now=now)
+    if account is None:
+        known = await find(session, email)
+        if known is None:
+            return
+        if known.verified_at is not None:
+            await owe(session, known.email, letters.account_exists(links.base_url), now=now)
+            return
+        account = known
+    await _send_confirmation(session, account, links=links, now=now)
+
+
+async def send_confirmation_again(session: AsyncSession, email: str, *, links: MailedLinks, now: datetime) -> None:
+    """A new confirmation link for an account that still waits for it; nothing for anybody else."""
+    account = await find(session, email)
+    if account is not None and account.verified_at is None:
+        await _send_confirmation(session, account, links=links, now=now)
+
+
+async def confirm(session: AsyncSession, token: str, *, key: str, server: str, now: datetime) -> None:
+    """The address is the account's. Its owners get a place in the store. Raises ``TokenSpent``."""
+    account_id = await mailed_tokens.redeem(session, token, purpose=TokenPurpose.VERIFY, key=key, now=now)
+    await mark_verified(session, account_id, server=server, now=now)
+
+
+async def mark_verified(session: AsyncSession, account_id: UUID, *, server: str, now: datetime) -> None:
+    """From now on the account can log in; the provisioner is told to prepare its owner's place on ``server``."""
+    marked = update(Account).where(Account.id == account_id, Account.verified_at.is_(None)).values(verified_at=now)
+    if not (await session.execute(marked.returning(Account.id))).first():
+        return
+    owners = select(Grant.owner_id).where(Grant.account_id == account_id, Grant.role == Role.OWNER)
+    placed = select(OwnerPlacement.owner_id)
+    for owner_id in (await session.scalars(owners.where(Grant.owner_id.not_in(placed)))).all():
+        session.add(OwnerPlacement(owner_id=owner_id, server=server, updated_at=now))
+    await registry_changed(session)
+
+
+async def forgotten_password(session: AsyncSession, email: str, *, links: MailedLinks, now: datetime) -> None:
+    """A link that sets a new password, to whoever reads the mailbox of an existing account."""
+    account = await find(session, email)
+    if account is None:
+        return
+    token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.RESET, key=links.key, now=now)
+    await owe(session, account.email, letters.set_password(links.base_url, token), now=now)
+
+
+async def set_password(
+    session: AsyncSession, token: str, password_hash: str, *, links: MailedLinks, server: str, now: datetime
+) -> None:
+    """Set the password, log every device out, say so by mail. The link came by mail, so it confirms the address too.
+
+    Raises ``TokenSpent``.
+    """
+    account_id = await mailed_tokens.redeem(session, token, purpose=TokenPurpose.RESET, key=links.key, now=now)
+    account = await session.get(Account, account_id)
+    if account is None:
+        raise TokenSpent
+    account.password_hash = password_hash
+    await sessions.end_all(session, account_id)
+    await mark_verified(session, account_id, server=server, now=now)
+    await owe(session, account.email, letters.password_changed(links.base_url), now=now)
+
+
+async def keep_hash(session: AsyncSession, account_id: UUID, password_hash: str, *, instead_of: str) -> None:
+    """Store the same password's hash made with today's costs, unless the password was changed meanwhile."""
+    await session.execute(
+        update(Account)
+        .where(Account.id == account_id, Account.password_hash == instead_of)
+        .values(password_hash=password_hash)
+    )
+
+
+async def make_admin(session: AsyncSession, account_id: UUID) -> None:
+    """Give the account administration; for the command line alone."""
+    await session.execute(update(Account).where(Account.id == account_id).values(is_admin=True))
+
+
+async def _send_confirmation(session: AsyncSession, account: Account, *, links: MailedLinks, now: datetime) -> None:
+    token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.VERIFY, key=links.key, now=now)
+    await owe(session, account.email, letters.confirm_address(links.base_url, token), now=now)

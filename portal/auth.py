@@ -1,0 +1,154 @@
+"""Who may enter: a cookie for pages, a bearer token for ``/api`` and the original's addresses, never one for the other.
+
+A token says only which session row to look for; what its bearer may do is read from the database at each request.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie, State
+from litestar.exceptions import NotAuthorizedException, NotFoundException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware.authentication import AuthenticationResult
+from litestar.security.jwt import JWTAuth, JWTCookieAuth, JWTCookieAuthenticationMiddleware, Token
+
+from portal.accounts import sessions
+from portal.accounts.sessions import LIFETIME, Visitor
+from portal.keys import KeyUse, derived
+from portal.parts import parts_of
+from schema.database import reading
+from schema.models import Audience, LoginSession
+from schema.settings import PortalSettings
+
+VisitorRequest = Request[Visitor, Token, State]
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+BEARER_SCHEME = "BearerToken"
+
+_REQUIRED_CLAIMS = ("jti", "exp", "sub", "aud")
+# HEAD answers like GET, so it asks like GET.
+_OPEN_METHODS: list[Any] = ["OPTIONS"]
+
+
+class _CookieOnly(JWTCookieAuthenticationMiddleware):
+    """Pages look at the cookie alone; Litestar's own class would take a header first."""
+
+    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+        """Raises ``NotAuthorizedException`` where the cookie is missing or opens nothing."""
+        cookie = connection.cookies.get(self.auth_cookie_key)
+        if not cookie:
+            raise NotAuthorizedException("Please log in.")
+        return await self.authenticate_token(encoded_token=cookie, connection=connection)
+
+
+async def _visitor(token: Token, connection: Connection, audience: Audience) -> Visitor | None:
+    parts = parts_of(connection)
+    try:
+        account_id, session_id = UUID(token.sub), UUID(str(token.jti))
+    except ValueError:
+        return None
+    async with reading(parts.sessions) as session:
+        return await sessions.visitor(session, account_id, session_id, audience=audience, now=parts.now())
+
+
+async def _page_visitor(token: Token, connection: Connection) -> Visitor | None:
+    return await _visitor(token, connection, Audience.PAGE)
+
+
+async def _api_visitor(token: Token, connection: Connection) -> Visitor | None:
+    return await _visitor(token, connection, Audience.API)
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Both ways in, made once from the settings."""
+
+    pages: JWTCookieAuth[Visitor, Token] = field(repr=False)
+    api: JWTAuth[Visitor, Token] = field(repr=False)
+    secure: bool
+
+    def page_cookie(self, row: LoginSession) -> Cookie:
+        """The cookie that signs this device in; scripts cannot read it."""
+        return self._cookie(_token(self.pages, row), int(LIFETIME.total_seconds()))
+
+    def farewell_cookie(self) -> Cookie:
+        """The cookie's end."""
+        return self._cookie("", 0)
+
+    def bearer_token(self, row: LoginSession) -> str:
+        """What ``/api`` wants in its Authorization header."""
+        return _token(self.api, row)
+
+    def _cookie(self, value: str, max_age_s: int) -> Cookie:
+        return Cookie(
+            key=self.pages.key,
+            value=value,
+            max_age=max_age_s,
+            path="/",
+            httponly=True,
+            secure=self.secure,
+            samesite="lax",
+        )
+
+
+def _token(auth: JWTAuth[Visitor, Token] | JWTCookieAuth[Visitor, Token], row: LoginSession) -> str:
+    return auth.create_token(
+        identifier=str(row.account_id),
+        token_expiration=row.expires_at - datetime.now(UTC),
+        token_audience=row.audience,
+        token_unique_jwt_id=str(row.id),
+    )
+
+
+def cookie_name(name: str, *, secure: bool) -> str:
+    """With HTTPS browsers tie a ``__Host-`` cookie to exactly this host and refuse it without Secure."""
+    return f"__Host-{name}" if secure else name
+
+
+def make_auth(settings: PortalSettings) -> Auth:
+    """Separate keys and audiences: a page's token opens no API, an API's token no page."""
+    secret = settings.auth_secret.get_secret_value()
+    return Auth(
+        pages=JWTCookieAuth[Visitor, Token](
+            token_secret=derived(secret, KeyUse.PAGE_SESSIONS),
+            retrieve_user_handler=_page_visitor,
+            exclude_http_methods=_OPEN_METHODS,
+            authentication_middleware_class=_CookieOnly,
+            accepted_audiences=[Audience.PAGE],
+            require_claims=_REQUIRED_CLAIMS,
+            key=cookie_name("session", secure=settings.cookie_secure),
+        ),
+        api=JWTAuth[Visitor, Token](
+            token_secret=derived(secret, KeyUse.API_SESSIONS),
+            retrieve_user_handler=_api_visitor,
+            exclude_http_methods=_OPEN_METHODS,
+            accepted_audiences=[Audience.API],
+            require_claims=_REQUIRED_CLAIMS,
+            openapi_security_scheme_name=BEARER_SCHEME,
+            description="Get one from `/auth/jwt/login`. It lives two days, or until `/auth/jwt/logout`.",
+        ),
+        secure=settings.cookie_secure,
+    )
+
+
+def auth_of(connection: Connection) -> Auth:
+    """The application's two ways in."""
+    auth: Auth = connection.app.state.auth
+    return auth
+
+
+async def only_admins_find_this(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard: for everybody else there is nothing here."""
+    if not connection.user.is_admin:
+        raise NotFoundException
+
+
+async def only_collectors(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard for addresses that outside collectors call: an administrator's token, where the settings allow it."""
+    settings = parts_of(connection).settings
+    if not (connection.user.is_admin and settings.admin_bearer_reads_influx_tokens):
+        raise PermissionDeniedException("This token may not ask for that.")

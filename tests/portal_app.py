@@ -1,0 +1,119 @@
+"""The portal in this process and event loop, over a SQLite file of its own, with every mail kept in a list."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import httpx
+from argon2 import PasswordHasher
+from litestar import Litestar
+
+from portal.app import create_app, make_parts
+from portal.parts import Parts
+from schema import migrate
+from schema.database import create_engine_for, sessions_for
+from schema.live import open_live
+from schema.settings import PortalSettings
+from schema.timeseries.stores import open_reader, open_writer
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+BASE_URL = "http://portal.example.org"
+KEY_OF_ZEROS = "A" * 43 + "="
+
+
+class Clock:
+    """The time, moved by hand: ``clock.go(hours=25)``."""
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return self.at
+
+    def go(self, **later: float) -> None:
+        """Let time pass (arguments of ``timedelta``)."""
+        self.at += timedelta(**later)
+
+
+@dataclass
+class MailBag:
+    """A transport that keeps what it is given."""
+
+    mails: list[EmailMessage] = field(default_factory=list)
+
+    async def send(self, message: EmailMessage) -> None:
+        """Taken."""
+        self.mails.append(message)
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """Mails to this address, oldest first."""
+        return [mail for mail in self.mails if mail["To"] == address]
+
+
+@dataclass
+class RunningPortal:
+    """A portal whose lifespan has begun."""
+
+    app: Litestar
+    parts: Parts
+    bag: MailBag
+    clock: Clock
+
+    def browser(self) -> httpx.AsyncClient:
+        """Somebody's browser with cookies of its own, that follows no redirects."""
+        app: Any = self.app  # Litestar and httpx describe the same ASGI callable in types of their own
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url=BASE_URL, headers={"accept": "text/html,*/*"}
+        )
+
+    async def mail_sent(self) -> None:
+        """Send what is owed; afterwards the bag holds it."""
+        await self.parts.mailer.send_due()
+
+
+def portal_settings(folder: Path, **values: Any) -> PortalSettings:
+    """Settings of a portal on SQLite below ``folder``; nothing is read from the environment."""
+    given: dict[str, Any] = {
+        "database_url": f"sqlite:///{folder}/deye.db",
+        "data_dir": folder,
+        "token_key": KEY_OF_ZEROS,
+        "auth_secret": "a secret of at least thirty-two characters",
+        "cookie_secure": False,
+        "base_url": BASE_URL,
+        "mqtt_public_host": "mqtt.example.org",
+    }
+    return PortalSettings(_env_file=None, **(given | values))
+
+
+@asynccontextmanager
+async def running_portal(folder: Path, **values: Any) -> AsyncGenerator[RunningPortal, None]:
+    """A migrated database, the application around it, its lifespan entered."""
+    settings = portal_settings(folder, **values)
+    engine, live_engine = create_engine_for(settings.database_url), await open_live(settings.live_url)
+    await migrate.upgrade(engine)
+    # The bridge makes the store's file; here nobody else does.
+    await open_writer(settings.store, path=settings.readings_path).close()
+    reader = open_reader(settings.store, path=settings.readings_path)
+    bag, clock = MailBag(), Clock()
+    parts = make_parts(
+        settings,
+        sessions=sessions_for(engine),
+        live_engine=live_engine,
+        reader=reader,
+        now=clock,
+        hasher=CHEAP,
+        transport=bag,
+    )
+    app = create_app(parts)
+    try:
+        async with app.lifespan():
+            yield RunningPortal(app, parts, bag, clock)
+    finally:
+        await reader.close()
+        await live_engine.dispose()
+        await engine.dispose()
