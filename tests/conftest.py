@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.influx import RealInflux, influx
 from tests.services import Postgres, postgres
 
 
@@ -11,6 +12,13 @@ from tests.services import Postgres, postgres
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """One PostgreSQL for the whole run; each test takes a fresh database from it."""
     with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInflux]:
+    """One influxd for the whole run; each test makes organisations of its own in it."""
+    with influx(tmp_path_factory.mktemp("influx")) as server:
         yield server
 
 

@@ -9,7 +9,8 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-_KEY = r"(?:[^\\, =\n]|\\.)+"
+# A backslash before one of these three hides it; before anything else, another backslash too, it is a letter.
+_KEY = r"(?:[^\\, =\n]|\\[, =]|\\(?![, =]))+"
 _VALUE = r'(?:-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[iu]?|t|T|true|f|F|false|"(?:[^"\\]|\\.)*")'
 _LINE = re.compile(rf"({_KEY})((?:,{_KEY}={_KEY})*) ({_KEY}={_VALUE}(?:,{_KEY}={_VALUE})*)(?: (-?\d+))?")
 _TAG = re.compile(rf",({_KEY})=({_KEY})")
