@@ -107,7 +107,12 @@ class Stream:
         overall = verdict.of_all([(sight.names[inverter], said) for inverter, said in found.items()], total_w, numbers)
         if overall and (events or self._told_of_all != overall):
             zone = next(iter(sight.zones.values()))
-            said_of_all = {"verdict": _said(overall, zone, now, numbers), "power": asdict(numbers.power(total_w))}
+            newest = max((row.reading_at for row in self._rows.values() if row.reading_at), default=None)
+            said_of_all = {
+                "verdict": _said(overall, zone, now, numbers),
+                "power": asdict(numbers.power(total_w)),
+                "newest": newest.isoformat() if newest else None,
+            }
             events.append(Event("overview", said_of_all))
         self._told = dict(found)
         self._told_of_all = overall

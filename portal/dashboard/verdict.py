@@ -36,14 +36,17 @@ _WORST_FIRST = (State.TROUBLE, State.SILENT, State.REFUSED, State.QUIET, State.W
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``lead`` answers in a word or two; ``text``, the time ``at`` (as an age where ``ago``) and ``rest`` go on."""
+    """``lead`` answers in a word or two; ``text``, the time ``at`` (as an age where ``ago``) and ``rest`` go on.
+
+    The parts carry their own blanks and punctuation: put one after the other they are sentences.
+    """
 
     state: State
     lead: str
     text: str = ""
     at: datetime | None = None
     ago: bool = False
-    rest: str = ""
+    rest: str = "."
 
 
 def is_fresh(row: LiveRow | None, now: datetime) -> bool:
@@ -59,26 +62,26 @@ def of_inverter(row: LiveRow | None, zone: ZoneInfo, now: datetime, numbers: Num
         return _alive(row, numbers)
     if row.refused_at is not None and row.refused_at > row.reading_at and now - row.refused_at <= FRESH:
         return Verdict(
-            State.REFUSED, "Not understood", "the last good reading came ", row.reading_at, rest=_set_aside(row)
+            State.REFUSED, "Not understood", ": the last good reading came at ", row.reading_at, rest=_set_aside(row)
         )
     return _without_data(row.reading_at, zone, now)
 
 
 def _before_the_first_reading(row: LiveRow | None) -> Verdict:
     if row is not None and row.refusal:
-        return Verdict(State.REFUSED, "Almost there", "messages arrive, but they are set aside.", rest=_set_aside(row))
-    return Verdict(State.WAITING, "Waiting", "for the first reading.")
+        return Verdict(State.REFUSED, "Almost there", ": messages arrive, but they are set aside", rest=_set_aside(row))
+    return Verdict(State.WAITING, "Waiting", " for the first reading")
 
 
 def _set_aside(row: LiveRow) -> str:
-    return f" {row.refusal_detail or 'Messages since then were set aside.'}"
+    return f". {row.refusal_detail or 'Messages since then were set aside.'}"
 
 
 def _alive(row: LiveRow, numbers: Numbers) -> Verdict:
     code = row.values.get("status")
     word = STATUS_CODES[int(code)] if code is not None and 0 <= code < len(STATUS_CODES) else ""
     watts = power_of(row.values)
-    shown = f"{numbers.power(watts)}, updated " if watts is not None else "updated "
+    shown = f": {numbers.power(watts)}, updated " if watts is not None else ", updated "
     if word in _TROUBLE:
         return Verdict(State.TROUBLE, f"The inverter reports: {word}", shown, row.reading_at, ago=True)
     if word == "standby":
@@ -90,17 +93,17 @@ def _without_data(since: datetime, zone: ZoneInfo, now: datetime) -> Verdict:
     place = place_of(zone.key)
     if place is None:
         rest = ". At night that is normal; by day, check the inverter's network and the publisher."
-        return Verdict(State.QUIET, "No data", "since ", since, rest=rest)
+        return Verdict(State.QUIET, "No data", " since ", since, rest=rest)
     fell_asleep = elevation(place, since) <= SLEEPY_SUN_DEG and now - since < timedelta(hours=20)
     if fell_asleep and elevation(place, now) <= SLEEPY_SUN_DEG:
-        return Verdict(State.ASLEEP, "Asleep", "no data since ", since, rest=", which is normal at night.")
+        return Verdict(State.ASLEEP, "Asleep", ": no data since ", since, rest=", which is normal at night.")
     if fell_asleep:
         rest = ". The sun is up: check the inverter's network and the publisher."
-        return Verdict(State.SILENT, "Not awake yet", "no data since ", since, rest=rest)
+        return Verdict(State.SILENT, "Not awake yet", ": no data since ", since, rest=rest)
     rest = " in daylight: check power, Wi-Fi and the publisher."
     if elevation(place, since) <= SLEEPY_SUN_DEG:
         rest = ": check power, Wi-Fi and the publisher."
-    return Verdict(State.SILENT, "Silent", "since ", since, rest=rest)
+    return Verdict(State.SILENT, "Silent", " since ", since, rest=rest)
 
 
 def of_all(named: Sequence[tuple[str, Verdict]], watts: float | None, numbers: Numbers) -> Verdict | None:
@@ -113,11 +116,11 @@ def of_all(named: Sequence[tuple[str, Verdict]], watts: float | None, numbers: N
     working = sum(verdict.state is State.WORKING for _, verdict in named)
     newest = max((verdict.at for _, verdict in named if verdict.at), default=None)
     if worst.state is State.ASLEEP:
-        return Verdict(State.ASLEEP, "All asleep", "no data since ", newest, rest=", which is normal at night.")
-    shown = f"{numbers.power(watts)}, updated " if watts is not None else "last reading "
+        return Verdict(State.ASLEEP, "All asleep", ": no data since ", newest, rest=", which is normal at night.")
+    shown = f": {numbers.power(watts)}, updated " if watts is not None else ", last reading "
     if working == len(named):
         return Verdict(State.WORKING, f"All {working} working", shown, newest, ago=True)
     if newest is None:
-        return Verdict(worst.state, f"0 of {len(named)} working", "no reading has come in yet.")
-    rest = "" if worst.state is State.WORKING else f". {name}: {worst.lead.lower()}."
+        return Verdict(worst.state, f"0 of {len(named)} working", ": no reading has come in yet")
+    rest = "." if worst.state is State.WORKING else f". {name}: {worst.lead.lower()}."
     return Verdict(worst.state, f"{working} of {len(named)} working", shown, newest, ago=True, rest=rest)
