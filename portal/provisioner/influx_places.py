@@ -15,12 +15,12 @@ from sqlalchemy import select, update
 
 from portal.provisioner import saga
 from portal.provisioner.backoff import Backoff
-from portal.provisioner.ports import StoreManager
 from portal.provisioner.saga import InverterStep, OwnerStep
 from schema.changes import registry_changed
 from schema.database import Sessions, reading
 from schema.models import Inverter, OwnerPlacement, Placement, PlacementState
 from schema.sealing import Sealer
+from schema.timeseries.management import StoreManager
 from schema.timeseries.port import StoreError, StoreMisconfigured, StoreUnavailable
 
 _log = structlog.get_logger(__name__)
@@ -155,9 +155,10 @@ class InfluxPlaces:
         """InfluxDB shows a token once: one that was made but never stored is of no use to anybody, so it goes first."""
         for lost in await self._manager.find_authorizations(org_id, description):
             await self._manager.delete_authorization(lost)
-        return await self._manager.create_token(
-            org_id, description, bucket_id=bucket_id, may_write=bucket_id is not None
+        made = await self._manager.create_token(
+            org_id, description, bucket_id=bucket_id, read=bucket_id is None, write=bucket_id is not None
         )
+        return made.authorization_id, made.token
 
     async def _pending_owners(self) -> Sequence[UUID]:
         statement = select(OwnerPlacement.owner_id).where(OwnerPlacement.state == PlacementState.PENDING)

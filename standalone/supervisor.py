@@ -1,0 +1,140 @@
+"""Starts the children, says when all of them answer, keeps the broker's password file loaded, stops them in order."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from standalone import broker_setup, readiness
+from standalone.broker_setup import BrokerUser
+from standalone.children import Child, Command, ending, start
+from standalone.console import Console
+from standalone.plan import CannotStart, Plan
+from standalone.reload import ReloadRule
+
+READY_WITHIN_S = 60.0
+# All of it stays below ten seconds: what publishes and serves first, the broker when the bridge has settled.
+STOP_S = 6.5
+BROKER_STOP_S = 2.0
+
+_POLL_S = 0.1
+_BRIDGE_CONNECTED = re.compile(r"New client connected from .* as bridge \(")
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """One run. ``program`` is the broker's path, ``extra`` are commands beside the usual four (simulated loggers)."""
+
+    plan: Plan
+    environment: Mapping[str, str]
+    program: str
+    broker_user: BrokerUser
+    console: Console
+    extra: tuple[Command, ...] = ()
+    stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _rule: ReloadRule = field(default_factory=ReloadRule)
+    _children: dict[str, Child] = field(default_factory=dict)
+
+    async def run(self, greeting: Callable[[], list[str]]) -> None:
+        """Until ``stop_asked`` is set. ``greeting`` follows the two addresses. Raises ``CannotStart``."""
+        configuration = broker_setup.prepare(self.plan.broker_dir, self.broker_user, self.plan.mqtt_port)
+        self._children = {command.name: self._child(command) for command in self._commands(configuration)}
+        self._children["broker"].started = self._broker_starts
+        running = [asyncio.create_task(child.run(), name=name) for name, child in self._children.items()]
+        keeper = asyncio.create_task(self._keep_loaded(), name="reload")
+        try:
+            if await self._until_ready():
+                self.console.open(f"Portal: {self.plan.portal_url}", f"MQTT: {self.plan.mqtt_address}", *greeting())
+                await self.stop_asked.wait()
+        finally:
+            keeper.cancel()
+            await self._stop()
+            await asyncio.gather(*running, keeper, return_exceptions=True)
+
+    def _commands(self, configuration: Path) -> list[Command]:
+        ours = dict(self.environment)
+        broker = (self.program, "-c", str(configuration))
+        return [
+            Command("broker", broker, {"PATH": ours.get("PATH", "")}, user=self.broker_user.start_as),
+            Command("bridge", (sys.executable, "-m", "bridge"), ours),
+            Command("provisioner", (sys.executable, "-m", "portal.provisioner"), ours),
+            Command("portal", (sys.executable, "-m", "portal"), ours),
+            *self.extra,
+        ]
+
+    def _child(self, command: Command) -> Child:
+        return Child(command, self._line, self.console.say)
+
+    def _line(self, child: str, text: str) -> None:
+        if child == "broker" and _BRIDGE_CONNECTED.search(text):
+            self._rule.bridge_connected()
+            if self._rule.loaded is not None:
+                broker_setup.write_applied(self.plan.broker_dir, self._rule.loaded)
+        self.console.line(child, text)
+
+    def _broker_starts(self) -> None:
+        self._rule.broker_starts(broker_setup.generation(self.plan.broker_dir))
+
+    async def _keep_loaded(self) -> None:
+        """SIGHUP for each new generation, by the rule; then the provisioner is told."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            wanted = broker_setup.generation(self.plan.broker_dir)
+            if wanted is not None and self._rule.is_due(wanted, now=clock()):
+                self._children["broker"].hang_up()
+                self._rule.reloaded(wanted, now=clock())
+                # The broker has one thread: a client that comes after the signal is served after the reload.
+                await asyncio.sleep(_POLL_S)
+                broker_setup.write_applied(self.plan.broker_dir, wanted)
+            await asyncio.sleep(_POLL_S)
+
+    async def _until_ready(self) -> bool:
+        """True when every part answers, false when a stop was asked for before. Raises ``CannotStart``."""
+        deadline = asyncio.get_running_loop().time() + READY_WITHIN_S
+        while not self.stop_asked.is_set():
+            missing = await self._missing()
+            if missing is None:
+                return True
+            if asyncio.get_running_loop().time() > deadline or self._children[missing].failures > 2:
+                self.console.complain(missing)
+                raise CannotStart(f"The {missing} does not start; its last lines stand above.")
+            await asyncio.sleep(_POLL_S)
+        return False
+
+    async def _missing(self) -> str | None:
+        """The first part that does not answer yet."""
+        if not await readiness.accepts("127.0.0.1", self.plan.mqtt_port):
+            return "broker"
+        if not self._rule.bridge_was_here:
+            return "bridge"
+        if not await readiness.answers_http(self.plan.host, self.plan.portal_port, "/healthcheck"):
+            return "portal"
+        return None
+
+    async def _stop(self) -> None:
+        """Everything but the broker at once, then the broker: the bridge settles what it holds before it goes."""
+        broker = self._children["broker"]
+        await asyncio.gather(*(child.stop(STOP_S) for child in self._children.values() if child is not broker))
+        await broker.stop(BROKER_STOP_S)
+
+
+async def finish(command: Command, console: Console, stop_asked: asyncio.Event) -> None:
+    """Run a command to its end before anything else starts. Raises ``CannotStart`` with its last line."""
+    process = await start(command)
+    assert process.stdout is not None  # noqa: S101  # always a pipe
+    output = asyncio.create_task(process.stdout.read(), name=command.name)
+    stopping = asyncio.create_task(stop_asked.wait(), name=f"{command.name}.stop")
+    await asyncio.wait({output, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop_asked.is_set() and process.returncode is None:
+        process.terminate()
+    lines = (await output).decode(errors="replace").splitlines()
+    stopping.cancel()
+    for line in lines:
+        console.line(command.name, line)
+    if status := await process.wait():
+        if stop_asked.is_set():
+            return
+        console.complain(command.name)
+        raise CannotStart(f"The step '{command.name}' {ending(status)}; its last lines stand above.")
