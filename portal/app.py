@@ -25,9 +25,11 @@ from portal.dashboard import routes as dashboard
 from portal.dashboard.history import History
 from portal.docs import openapi_config
 from portal.headers import security_headers
+from portal.inverters import routes as inverters
 from portal.keys import KeyUse, derived
 from portal.live import LiveFeed
 from portal.mail import FileTransport, Mailer, SmtpTransport, Transport
+from portal.pairing import routes as pairing
 from portal.parts import Clock, Parts, utc_now
 from portal.template_files import STATIC
 from portal.templating import template_engine
@@ -41,7 +43,7 @@ LARGEST_REQUEST_BYTES = 64 * 1024
 STATIC_MAX_AGE_S = 3600
 
 PAGES_OPEN = accounts.OPEN
-PAGES_SIGNED_IN = [*accounts.SIGNED_IN, *dashboard.SIGNED_IN]
+PAGES_SIGNED_IN = [*accounts.SIGNED_IN, *dashboard.SIGNED_IN, *inverters.SIGNED_IN, *pairing.SIGNED_IN]
 PROGRAMS_OPEN = [health.healthcheck, accounts_api.log_in]
 PROGRAMS_SIGNED_IN = [accounts_api.log_out]
 

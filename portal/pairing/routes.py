@@ -1,0 +1,122 @@
+"""The pairing page, a new secret, another login. HTTP only."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import get, post
+from litestar.datastructures import Cookie
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from portal.auth import VisitorRequest, cookie_name
+from portal.headers import NEVER_STORED
+from portal.inverters import service as inverters
+from portal.inverters.service import Credentials
+from portal.pairing import handover, service
+from portal.pairing.ladder import StepState, ladder
+from portal.pairing.recipes import Broker, Connection, recipes
+from portal.parts import Parts, parts_of
+from portal.submitted import submitted
+from portal.templating import page, see_other
+from schema.database import reading
+from schema.topics import native
+
+
+@get("/inverters/{inverter_id:uuid}/pairing")
+async def pairing(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Template:
+    """Credentials (the secret once), settings to paste, and the ladder."""
+    parts = parts_of(request)
+    now = parts.now()
+    async with reading(parts.sessions) as session:
+        found = await service.pairing(session, parts.live_engine, request.user.account_id, inverter_id, now)
+    if found is None:
+        raise NotFoundException
+    name = _cookie_name(parts)
+    fresh = handover.opened(
+        request.cookies.get(name),
+        parts.sealer,
+        session_id=request.user.session_id,
+        inverter_id=inverter_id,
+        now=now,
+    )
+    shown = next((login for login in found.logins if fresh is None or login.name == fresh.login), None)
+    secret = fresh.secret if fresh and shown else None
+    context: dict[str, Any] = {"connection": None, "recipes": (), "native_topic": ""}
+    if shown is not None:
+        connection = Connection(_broker(parts), shown.name, secret)
+        context = {"connection": connection, "recipes": recipes(connection), "native_topic": native(shown.name)}
+    steps = ladder(found.progress, login_applied=shown is not None and shown.applied)
+    return page(
+        request,
+        "pairing/pairing.html",
+        headers=NEVER_STORED,
+        cookies=[_cookie(parts, "", 0)] if name in request.cookies else None,
+        inverter=found.inverter,
+        logins=found.logins,
+        login=shown,
+        steps=steps,
+        arrived=all(step.state is StepState.DONE for step in steps),
+        row=found.row,
+        now=now,
+        **context,
+    )
+
+
+@post("/inverters/{inverter_id:uuid}/pairing/secret")
+async def renew_secret(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect:
+    """Make a new secret for the login named in the form; the old one stops working."""
+    parts = parts_of(request)
+    login = (await submitted(request)).values.get("login", "")
+    async with parts.sessions.begin() as session:
+        made = await service.renew_secret(session, request.user.account_id, inverter_id, login, parts.now())
+    return shown_once(request, inverter_id, made)
+
+
+@post("/inverters/{inverter_id:uuid}/pairing/logins")
+async def another_login(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect:
+    """A login for a second program: two programs on one login would throw each other out for ever."""
+    parts = parts_of(request)
+    async with parts.sessions.begin() as session:
+        made = await inverters.another_login(session, request.user.account_id, inverter_id, parts.now())
+    return shown_once(request, inverter_id, made)
+
+
+def shown_once(request: VisitorRequest, inverter_id: UUID, credentials: Credentials | None) -> Redirect:
+    """On to the pairing page with the credentials sealed in a cookie; 404 where there are none to show."""
+    if credentials is None:
+        raise NotFoundException
+    parts = parts_of(request)
+    value = handover.sealed(
+        credentials,
+        parts.sealer,
+        session_id=request.user.session_id,
+        inverter_id=inverter_id,
+        now=parts.now(),
+    )
+    lifetime_s = int(handover.LIFETIME.total_seconds())
+    return see_other(f"/inverters/{inverter_id}/pairing", cookies=[_cookie(parts, value, lifetime_s)])
+
+
+def _broker(parts: Parts) -> Broker:
+    settings = parts.settings
+    return Broker(settings.mqtt_public_host, settings.mqtt_public_port, settings.mqtt_public_tls)
+
+
+def _cookie_name(parts: Parts) -> str:
+    return cookie_name("pairing", secure=parts.settings.cookie_secure)
+
+
+def _cookie(parts: Parts, value: str, max_age_s: int) -> Cookie:
+    return Cookie(
+        key=_cookie_name(parts),
+        value=value,
+        max_age=max_age_s,
+        path="/",
+        httponly=True,
+        secure=parts.settings.cookie_secure,
+        samesite="strict",
+    )
+
+
+SIGNED_IN = [pairing, renew_secret, another_login]
