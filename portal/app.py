@@ -20,11 +20,14 @@ from portal.accounts import passwords
 from portal.accounts import routes as accounts
 from portal.accounts.links import MailedLinks
 from portal.accounts.passwords import Passwords
+from portal.admin import routes as admin
 from portal.auth import Auth, cookie_name, make_auth
+from portal.credentials import routes as credentials
 from portal.dashboard import routes as dashboard
 from portal.dashboard.history import History
 from portal.docs import openapi_config
 from portal.headers import security_headers
+from portal.inverters import api as inverters_api
 from portal.inverters import routes as inverters
 from portal.keys import KeyUse, derived
 from portal.live import LiveFeed
@@ -43,9 +46,15 @@ LARGEST_REQUEST_BYTES = 64 * 1024
 STATIC_MAX_AGE_S = 3600
 
 PAGES_OPEN = accounts.OPEN
-PAGES_SIGNED_IN = [*accounts.SIGNED_IN, *dashboard.SIGNED_IN, *inverters.SIGNED_IN, *pairing.SIGNED_IN]
+PAGES_SIGNED_IN = [
+    *accounts.SIGNED_IN,
+    *dashboard.SIGNED_IN,
+    *inverters.SIGNED_IN,
+    *pairing.SIGNED_IN,
+    *admin.SIGNED_IN,
+]
 PROGRAMS_OPEN = [health.healthcheck, accounts_api.log_in]
-PROGRAMS_SIGNED_IN = [accounts_api.log_out]
+PROGRAMS_SIGNED_IN = [accounts_api.log_out, *inverters_api.HANDLERS, *credentials.HANDLERS]
 
 
 def make_parts(

@@ -30,7 +30,9 @@ def opened(
     if not cookie:
         return None
     try:
-        note = sealer.open(base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)), row=_row(session_id, inverter_id))
+        note = sealer.open(
+            base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)), row=_row(session_id, inverter_id)
+        )
     except (CannotUnseal, binascii.Error, ValueError):
         return None
     login, secret, until = json.loads(note)
