@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 from portal.dashboard.days import Day
 from portal.dashboard.energy import DayEnergy
 
 GAP_S = 900.0
 """A silence longer than this is drawn as a gap."""
+_LIT_HOURS = (5, 21)
 Point = tuple[datetime, float]
 
 
@@ -33,6 +35,32 @@ class Bar:
     is_today: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The part of a day that is drawn, [start, end): daylight hours, and more where there is more to see."""
+
+    start: datetime
+    end: datetime
+
+    def marks(self, count: int) -> Sequence[datetime]:
+        """``count`` instants from start to end at equal distances."""
+        return [self.start + (self.end - self.start) * step / (count - 1) for step in range(count)]
+
+
+def frame(day: Day, zone: ZoneInfo, points: Sequence[Point]) -> Frame:
+    """From five to nine by the owner's clock, widened in steps of four hours to hold every point with power."""
+    lit = [at for at, value in points if value > 0]
+    first, last = _LIT_HOURS
+    hours = [at.astimezone(zone).hour for at in lit]
+    while first > 0 and any(hour < first for hour in hours):
+        first = max(first - 4, 0)
+    while last < 24 and any(hour >= last for hour in hours):
+        last = min(last + 4, 24)
+    start = datetime.combine(day.date, time(first), zone).astimezone(UTC)
+    end = day.end if last == 24 else datetime.combine(day.date, time(last), zone).astimezone(UTC)
+    return Frame(max(start, day.start), end)
+
+
 def runs(points: Sequence[Point]) -> Sequence[Sequence[Point]]:
     """The points, parted where nothing was received for more than ``GAP_S``."""
     parts: list[list[Point]] = []
@@ -44,16 +72,18 @@ def runs(points: Sequence[Point]) -> Sequence[Sequence[Point]]:
     return parts
 
 
-def area(points: Sequence[Point], day: Day, *, width: int, height: int) -> Area | None:
-    """The day's power as a drawing; None where there is nothing to draw."""
+def area(points: Sequence[Point], drawn: Frame, *, width: int, height: int) -> Area | None:
+    """The power in a frame as a drawing; None where there is nothing to draw."""
+    points = [point for point in points if drawn.start <= point[0] < drawn.end]
     if not points:
         return None
+    span_s = (drawn.end - drawn.start).total_seconds()
     top = max(1.0, *(value for _, value in points))
     lines, areas = [], []
     for run in runs(points):
         places = [
             (
-                (at - day.start).total_seconds() / day.seconds * width,
+                (at - drawn.start).total_seconds() / span_s * width,
                 height - max(value, 0.0) / top * (height - 2) - 1,
             )
             for at, value in run

@@ -93,8 +93,8 @@ async def curve(
         raise NotFoundException
     return Response(
         {
-            "start": found.day.start.timestamp(),
-            "end": found.day.end.timestamp(),
+            "start": found.frame.start.timestamp(),
+            "end": found.frame.end.timestamp(),
             "times": found.times,
             "lines": found.lines,
         }

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from portal.dashboard import charts, energy, stations, verdict
-from portal.dashboard.charts import Area, Bar
+from portal.dashboard.charts import Area, Bar, Frame
 from portal.dashboard.days import Day, day_of, last_days, today
 from portal.dashboard.energy import DayEnergy
 from portal.dashboard.history import LIFETIME, WINDOW_S, History, HistoryAway, power_points
@@ -90,6 +90,7 @@ class DayCurve:
     """One day's power: five-minute means (W) by line, for the drawing library and for the page without it."""
 
     day: Day
+    frame: Frame
     times: Sequence[float]
     lines: dict[str, Sequence[float | None]] = field(repr=False)
     area: Area | None
@@ -142,7 +143,9 @@ async def _card(desk: Desk, station: Station, row: LiveRow | None) -> Card:
             found = await desk.history.energies(station.source, [day], desk.now)
             windows = await desk.history.day_windows(station.source, day, desk.now)
             so_far = found[0]
-            spark = charts.area(power_points(windows), day, width=_SPARK[0], height=_SPARK[1])
+            points = power_points(windows)
+            drawn = charts.frame(day, station.zone, points)
+            spark = charts.area(points, drawn, width=_SPARK[0], height=_SPARK[1])
         except HistoryAway:
             so_far = None
     return _assembled(desk, station, row, so_far, spark)
@@ -206,6 +209,7 @@ async def _curve(desk: Desk, station: Station, on: date) -> DayCurve:
 def curve_of(day: Day, windows: Sequence[Window], zone: ZoneInfo) -> DayCurve:
     """Windows as one line of production, one of the battery and one for each string, on shared times."""
     points = power_points(windows)
+    drawn = charts.frame(day, zone, points)
     times, total_w = charts.curve(points)
     by_time = {window.start.timestamp(): window.means for window in windows}
     lines: dict[str, Sequence[float | None]] = {"total": total_w}
@@ -218,9 +222,10 @@ def curve_of(day: Day, windows: Sequence[Window], zone: ZoneInfo) -> DayCurve:
         lines.pop(next(label for label in lines if label.startswith("string")))
     return DayCurve(
         day=day,
+        frame=drawn,
         times=times,
         lines=lines,
-        area=charts.area(points, day, width=_AREA[0], height=_AREA[1]),
+        area=charts.area(points, drawn, width=_AREA[0], height=_AREA[1]),
         hours=_hours(points, zone),
         peak=max(points, key=lambda point: point[1], default=None),
     )

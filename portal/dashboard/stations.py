@@ -6,11 +6,12 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.dashboard.days import zone_named
-from schema.models import Grant, Inverter, LoginSession, Owner, OwnerPlacement, Placement, PlacementState
+from portal.inverters.grants import visible_to
+from schema.models import Inverter, LoginSession, Owner, OwnerPlacement, Placement, PlacementState
 from schema.sealing import CannotUnseal, Sealer
 from schema.timeseries.port import Source
 
@@ -27,17 +28,9 @@ class Station:
     source: Source | None = field(repr=False)
 
 
-def may_see(account_id: UUID, now: datetime) -> ColumnElement[bool]:
-    """Inverters of owners for whom the account holds a grant at ``now``, in whatever role."""
-    granted = select(Grant.owner_id).where(
-        Grant.account_id == account_id, or_(Grant.until.is_(None), Grant.until > now)
-    )
-    return Inverter.owner_id.in_(granted)
-
-
 async def visible(session: AsyncSession, account_id: UUID, now: datetime, sealer: Sealer) -> Sequence[Station]:
     """All inverters the account may see at ``now``, by name."""
-    rows = await session.execute(_with_places().where(may_see(account_id, now)).order_by(Inverter.name, Inverter.id))
+    rows = await session.execute(_with_places().where(visible_to(account_id, now)).order_by(Inverter.name, Inverter.id))
     return [_station(inverter, owner, place, home, sealer) for inverter, owner, place, home in rows]
 
 
@@ -45,7 +38,7 @@ async def one_visible(
     session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime, sealer: Sealer
 ) -> Station | None:
     """One inverter, or None where there is none or it is none of the account's business."""
-    wanted = _with_places().where(may_see(account_id, now), Inverter.id == inverter_id)
+    wanted = _with_places().where(visible_to(account_id, now), Inverter.id == inverter_id)
     row = (await session.execute(wanted)).one_or_none()
     if row is None:
         return None
@@ -69,7 +62,7 @@ async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, no
     if (await session.execute(alive)).first() is None:
         return None
     mine = select(Inverter.id, Inverter.name, Owner.time_zone).join(Owner, Owner.id == Inverter.owner_id)
-    rows = (await session.execute(mine.where(may_see(account_id, now)))).all()
+    rows = (await session.execute(mine.where(visible_to(account_id, now)))).all()
     return Sight(
         {inverter_id: name for inverter_id, name, _ in rows},
         {inverter_id: zone_named(zone) for inverter_id, _, zone in rows},

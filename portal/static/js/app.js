@@ -85,7 +85,7 @@
 
   function power(key, amount, known) {
     for (const place of all(`[data-power="${key}"]`)) {
-      place.classList.toggle("stale", !known);
+  place.classList.toggle("stale", !known);
       put(part(place, "value"), amount.value);
       put(part(place, "unit"), amount.unit);
     }
