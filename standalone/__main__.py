@@ -1,4 +1,4 @@
-"""``python -m standalone up | demo``: everything on one computer, until Ctrl-C. ``prepare`` is a step of both."""
+"""``python -m standalone up | demo | dev``: everything on one computer, until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from standalone import broker_setup, checks, prepare, secrets_file
+from standalone import broker_setup, checks, greeting, secrets_file
 from standalone.children import Command, end_with_parent
 from standalone.console import Console
+from standalone.parent import watch_make
 from standalone.plan import CannotStart, Plan, environment, port
-from standalone.supervisor import Supervisor, finish
+from standalone.supervisor import Supervisor, commands, finish
 
 
 @contextlib.contextmanager
@@ -39,49 +40,87 @@ def _plan(data_dir: Path) -> Plan:
     )
 
 
-async def _run(plan: Plan, program: str, *, demo: bool) -> None:
-    secrets = secrets_file.complete(plan.data_dir / "secrets.env")
-    ours = environment(plan, secrets, os.environ)
+async def _run(plan: Plan, program: str, mode: str) -> None:
+    stop_asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop_asked.set)
+    watching = asyncio.create_task(watch_make(stop_asked.set), name="parent")
+    ours = environment(plan, secrets_file.complete(plan.data_dir / "secrets.env"), os.environ)
     console = Console(verbose=bool(os.environ.get("VERBOSE")))
     plan.broker_dir.mkdir(exist_ok=True)
     user = broker_setup.choose_user(plan.broker_dir, is_root=os.geteuid() == 0)
-    supervisor = Supervisor(plan, ours, program, user, console)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, supervisor.stop_asked.set)
-    arguments = (sys.executable, "-m", "standalone", "prepare", *(["--demo"] if demo else []))
-    await finish(Command("prepare", arguments, ours), console, supervisor.stop_asked)
-    if not supervisor.stop_asked.is_set():
-        await supervisor.run(lambda: [line for line in (user.note,) if line])
+    own = (sys.executable, "-m", "standalone")
+    demo = mode == "demo"
+    try:
+        await finish(Command("prepare", (*own, "prepare", *(["--demo"] if demo else [])), ours), console, stop_asked)
+        if stop_asked.is_set():
+            return
+        configuration = broker_setup.prepare(plan.broker_dir, user, plan.mqtt_port)
+        supervisor = Supervisor(
+            plan,
+            commands(ours, program, configuration, user, reload=mode == "dev"),
+            console,
+            afterwards=[Command("inverters", (*own, "simulate"), ours)] if demo else [],
+            stop_asked=stop_asked,
+        )
+        await supervisor.run(lambda: greeting.lines(plan, ours, user.note, demo=demo))
+    finally:
+        watching.cancel()
 
 
-def _up(*, demo: bool) -> None:
+def _up(mode: str) -> None:
     """Raises ``CannotStart``."""
     checks.python()
     program = checks.mosquitto(os.environ.get("PATH", ""))
     data_dir = Path(os.environ.get("DATA_DIR") or "data").resolve()
     checks.data_dir(data_dir)
-    # Databases, mails and secrets are for this user alone; the broker's folder is opened to the broker's user below.
+    # Databases, mails and secrets are for this user alone; the broker's folder is opened to the broker's user.
     os.umask(0o077)
     with _only_one(data_dir):
-        asyncio.run(_run(_plan(data_dir), program, demo=demo))
+        asyncio.run(_run(_plan(data_dir), program, mode))
+
+
+def _secrets(path: Path) -> int:
+    known = secrets_file.read(path)
+    made = [name for name in secrets_file.complete(path, secrets_file.COMPOSE) if not known.get(name)]
+    print(f"{path}: {', '.join(made)} made" if made else f"{path}: all secrets are there, nothing was changed")
+    return 0
+
+
+def _step(command: str, *, demo: bool) -> int | None:
+    """The commands that are steps of others; None where it is none of them. Each imports what it alone needs."""
+    if command == "secrets":
+        return _secrets(Path(".env"))
+    if command == "prepare":
+        from standalone import prepare  # noqa: PLC0415
+
+        return prepare.main(demo=demo)
+    if command == "simulate":
+        from standalone import simulate  # noqa: PLC0415
+
+        return simulate.main(Path(os.environ["DATA_DIR"]), os.environ["MQTT_HOST"], int(os.environ["MQTT_PORT"]))
+    return None
 
 
 def main() -> int:
     """Exit status 0 after an interrupt, 1 with one sentence where something is in the way."""
     parser = argparse.ArgumentParser(prog="python -m standalone", description="Everything on one computer.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="broker, bridge, provisioner and portal, until Ctrl-C")
-    commands.add_parser("demo", help="the same with an account and three simulated inverters")
-    step = commands.add_parser("prepare", help="migrate the database and write the password file")
-    step.add_argument("--demo", action="store_true")
+    known = parser.add_subparsers(dest="command", required=True)
+    known.add_parser("up", help="broker, bridge, provisioner and portal, until Ctrl-C")
+    known.add_parser("demo", help="the same with an account and three simulated inverters")
+    known.add_parser("dev", help="the same as up; the portal starts again when its files change")
+    known.add_parser("secrets", help="make .env with the secrets of compose.yaml")
+    known.add_parser("prepare", help="migrate, and write the password file").add_argument("--demo", action="store_true")
+    known.add_parser("simulate", help="publish as the demo's inverters")
     chosen = parser.parse_args()
+    status = _step(chosen.command, demo=getattr(chosen, "demo", False))
+    if status is not None:
+        return status
     if "MAKELEVEL" in os.environ:
         # Killed outright, make cannot pass anything on.
         end_with_parent(os.getppid())
-    if chosen.command == "prepare":
-        return prepare.main(demo=chosen.demo)
     try:
-        _up(demo=chosen.command == "demo")
+        _up(chosen.command)
     except CannotStart as reason:
         print(reason, file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,33 +19,31 @@ READY_WITHIN_S = 60.0
 STOP_S = 6.5
 BROKER_STOP_S = 2.0
 
+BROKER = "broker"
+
 _POLL_S = 0.1
 _BRIDGE_CONNECTED = re.compile(r"New client connected from .* as bridge \(")
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """One run. ``program`` is the broker's path, ``extra`` are commands beside the usual four (simulated loggers)."""
+    """One run of ``commands``: broker, bridge, provisioner, portal; ``afterwards`` start when all of those answer."""
 
     plan: Plan
-    environment: Mapping[str, str]
-    program: str
-    broker_user: BrokerUser
+    commands: Sequence[Command]
     console: Console
-    extra: tuple[Command, ...] = ()
+    afterwards: Sequence[Command] = ()
     stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
     _rule: ReloadRule = field(default_factory=ReloadRule)
     _children: dict[str, Child] = field(default_factory=dict)
 
     async def run(self, greeting: Callable[[], list[str]]) -> None:
         """Until ``stop_asked`` is set. ``greeting`` follows the two addresses. Raises ``CannotStart``."""
-        configuration = broker_setup.prepare(self.plan.broker_dir, self.broker_user, self.plan.mqtt_port)
-        self._children = {command.name: self._child(command) for command in self._commands(configuration)}
-        self._children["broker"].started = self._broker_starts
-        running = [asyncio.create_task(child.run(), name=name) for name, child in self._children.items()]
+        running = [self._start(command) for command in self.commands]
         keeper = asyncio.create_task(self._keep_loaded(), name="reload")
         try:
             if await self._until_ready():
+                running += [self._start(command) for command in self.afterwards]
                 self.console.open(f"Portal: {self.plan.portal_url}", f"MQTT: {self.plan.mqtt_address}", *greeting())
                 await self.stop_asked.wait()
         finally:
@@ -53,22 +51,15 @@ class Supervisor:
             await self._stop()
             await asyncio.gather(*running, keeper, return_exceptions=True)
 
-    def _commands(self, configuration: Path) -> list[Command]:
-        ours = dict(self.environment)
-        broker = (self.program, "-c", str(configuration))
-        return [
-            Command("broker", broker, {"PATH": ours.get("PATH", "")}, user=self.broker_user.start_as),
-            Command("bridge", (sys.executable, "-m", "bridge"), ours),
-            Command("provisioner", (sys.executable, "-m", "portal.provisioner"), ours),
-            Command("portal", (sys.executable, "-m", "portal"), ours),
-            *self.extra,
-        ]
-
-    def _child(self, command: Command) -> Child:
-        return Child(command, self._line, self.console.say)
+    def _start(self, command: Command) -> asyncio.Task[None]:
+        child = Child(command, self._line, self.console.say)
+        if command.name == BROKER:
+            child.started = self._broker_starts
+        self._children[command.name] = child
+        return asyncio.create_task(child.run(), name=command.name)
 
     def _line(self, child: str, text: str) -> None:
-        if child == "broker" and _BRIDGE_CONNECTED.search(text):
+        if child == BROKER and _BRIDGE_CONNECTED.search(text):
             self._rule.bridge_connected()
             if self._rule.loaded is not None:
                 broker_setup.write_applied(self.plan.broker_dir, self._rule.loaded)
@@ -83,7 +74,7 @@ class Supervisor:
         while True:
             wanted = broker_setup.generation(self.plan.broker_dir)
             if wanted is not None and self._rule.is_due(wanted, now=clock()):
-                self._children["broker"].hang_up()
+                self._children[BROKER].hang_up()
                 self._rule.reloaded(wanted, now=clock())
                 # The broker has one thread: a client that comes after the signal is served after the reload.
                 await asyncio.sleep(_POLL_S)
@@ -106,7 +97,7 @@ class Supervisor:
     async def _missing(self) -> str | None:
         """The first part that does not answer yet."""
         if not await readiness.accepts("127.0.0.1", self.plan.mqtt_port):
-            return "broker"
+            return BROKER
         if not self._rule.bridge_was_here:
             return "bridge"
         if not await readiness.answers_http(self.plan.host, self.plan.portal_port, "/healthcheck"):
@@ -115,9 +106,25 @@ class Supervisor:
 
     async def _stop(self) -> None:
         """Everything but the broker at once, then the broker: the bridge settles what it holds before it goes."""
-        broker = self._children["broker"]
+        broker = self._children[BROKER]
         await asyncio.gather(*(child.stop(STOP_S) for child in self._children.values() if child is not broker))
         await broker.stop(BROKER_STOP_S)
+
+
+def commands(
+    environment: Mapping[str, str], program: str, configuration: Path, user: BrokerUser, *, reload: bool = False
+) -> list[Command]:
+    """The four parts. With ``reload`` the portal starts again when one of its files changes."""
+    portal: tuple[str, ...] = (sys.executable, "-m", "portal")
+    if reload:
+        portal = (sys.executable, "-m", "watchfiles", f"{sys.executable} -m portal", "portal", "schema")
+    broker_environment = {"PATH": environment.get("PATH", "")}
+    return [
+        Command(BROKER, (program, "-c", str(configuration)), broker_environment, user=user.start_as),
+        Command("bridge", (sys.executable, "-m", "bridge"), environment),
+        Command("provisioner", (sys.executable, "-m", "portal.provisioner"), environment),
+        Command("portal", portal, environment),
+    ]
 
 
 async def finish(command: Command, console: Console, stop_asked: asyncio.Event) -> None:
