@@ -45,12 +45,16 @@ class FakeInflux:
     """Stop and start it again on the same port: it remembers everything, as a restarted server does."""
 
     def __init__(self, *, port: int = 0, operator_token: str = "") -> None:
-        """``operator_token`` sets the server up at once; without it ``POST /api/v2/setup`` does."""
+        """``operator_token`` sets the server up at once; without it ``POST /api/v2/setup`` does.
+
+        ``hanging`` is set once a request hangs by a fault.
+        """
         self.state = State()
         self.faults: list[Fault] = []
         self.writes: list[WriteSeen] = []
         self.port = port
         self._runner: web.AppRunner | None = None
+        self.hanging = asyncio.Event()
         self._released = asyncio.Event()
         if operator_token:
             set_up(self.state, "operators", "operators", operator_token)
@@ -104,6 +108,7 @@ class FakeInflux:
         body = await request.read()
         fault = self._next_fault()
         if fault is not None and fault.hang:
+            self.hanging.set()
             await self._released.wait()
             raise Refused(503, "unavailable", "stopped")
         if fault is not None and not fault.lost_answer:

@@ -1,6 +1,7 @@
 """A process that writes to the embedded store until it is killed, and says which points the store took.
 
-``python -m tests.store_child PATH OWNER INVERTER``: 8 writers at once; each line printed is a time whose write returned.
+``python -m tests.store_child PATH OWNER INVERTER``: 8 writers at once; each line printed is a time whose
+write returned.
 """
 
 import asyncio

@@ -58,6 +58,7 @@ class StoreSetUp:
         self.server = server
         self.manager = manager
         self.url = url
+        self.fake: FakeInflux | None = None
         self.writer: PointWriter = open_writer(kind, path=path, timeout_s=2.0)
         self.reader: SeriesReader = open_reader(kind, path=path)
 
@@ -172,6 +173,7 @@ async def fake_influx(folder: Path) -> AsyncIterator[StoreSetUp]:
         set_up_ = StoreSetUp(
             kind=StoreKind.INFLUX2, path=folder / "unused", server=_FakeServer(server), manager=manager, url=server.url
         )
+        set_up_.fake = server
         try:
             yield set_up_
         finally:

@@ -3,13 +3,14 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from schema.readings import Reading
+from schema.timeseries.line_protocol import encode
 from schema.timeseries.port import CounterDay, Sample, Window
 from tests.series_oracle import SeriesOracle
 from tests.store_set_ups import ALICE, DAY, STORES, StoreSetUp, opened, reading
@@ -160,6 +161,21 @@ async def test_a_changed_label_splits_nothing(store: StoreSetUp) -> None:
     assert latest["ac_power"] == Sample(at(20), 400.0)
     assert windows == [Window(at(0), {"ac_power": 300.0})]
     assert day == CounterDay(at(0), at(60), None, Sample(at(0), 1.0), Sample(at(20), 2.0), 2.0)
+
+
+async def test_no_label_smuggles_a_second_point_or_field(store: StoreSetUp) -> None:
+    """Every spelling the encoder lets through is one point with one value, whoever parses it."""
+    place = await store.place(ALICE)
+    characters = (",", "=", " ", '"', "'", "#", "\u00e4", "ac_power=666", "i", "-")
+    labels = ["".join(parts) for parts in product(characters, repeat=3)]
+
+    lines = [encode(reading(at(second), dc_power=1.0), serial=label) for second, label in enumerate(labels)]
+    await store.writer.write(place.destination, lines)
+
+    windows = await store.reader.windows(place.source, ["dc_power"], at(0), at(86_400), 1)
+    latest = await store.reader.latest(place.source, DAY)
+    assert [window.start for window in windows] == [at(second) for second in range(len(labels))]
+    assert set(latest) == {"dc_power"}
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -12,7 +12,7 @@ import pytest
 from schema.timeseries.line_protocol import from_milliseconds, milliseconds
 from schema.timeseries.port import StoreUnavailable
 from tests.influx import RealInflux
-from tests.store_set_ups import ALICE, Place, StoreSetUp, embedded, real_influx, reading
+from tests.store_set_ups import ALICE, Place, StoreSetUp, embedded, reading, real_influx
 
 pytestmark = pytest.mark.faults
 

@@ -19,6 +19,7 @@ from schema.timeseries.port import COUNTER_LOOK_BACK, CounterDay, Sample, StoreU
 Range = tuple[datetime, datetime]
 
 _BUCKET = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ROW = {"result", "_field", "_time", "_value"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = '|> keep(columns: ["_time", "_field", "_value"])'
 
@@ -71,13 +72,18 @@ def counter_script(bucket: str, field: str, ranges: Sequence[Range]) -> str:
 
 
 def rows(answer: str) -> Iterator[Row]:
-    """The rows of an answer without annotations. Raises ``StoreUnavailable`` for one that ends in an error."""
+    """The rows of an answer without annotations. Raises ``StoreUnavailable`` for one that ends in an error.
+
+    ``LookupError`` and ``ValueError`` are raised for what is no answer of InfluxDB, or cut off.
+    """
     places: dict[str, int] = {}
     for cells in csv.reader(answer.splitlines()):
         if not cells:
             places = {}
         elif not places:
             places = {name: place for place, name in enumerate(cells)}
+            if not (places.keys() >= _ROW or "error" in places):
+                raise ValueError("not the header of an answer")
         elif "error" in places:
             raise StoreUnavailable(f"the query failed: {cells[places['error']][:200]}")
         else:
