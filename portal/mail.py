@@ -5,6 +5,7 @@ A row whose mail is gone keeps no text, for it held a one-time link; it is delet
 
 import asyncio
 import email.utils
+import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -74,9 +75,10 @@ class FileTransport:
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         self._folder = folder
         self._say = say
+        self._numbers = itertools.count(1)
 
     async def send(self, message: EmailMessage) -> None:
-        """Write ``<time>-<random>.eml``, readable by our user alone: it may hold a one-time link."""
+        """Write ``<time>-<number>-<random>.eml``, readable by our user alone: it may hold a one-time link."""
         try:
             await asyncio.to_thread(self._keep, message)
         except OSError as error:
@@ -89,9 +91,11 @@ class FileTransport:
     def _keep(self, message: EmailMessage) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         sent_at = email.utils.parsedate_to_datetime(message["Date"])
-        path = self._folder / f"{sent_at:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}.eml"
-        path.touch(mode=0o600)
-        path.write_bytes(bytes(message))
+        path = self._folder / f"{sent_at:%Y%m%dT%H%M%S}-{next(self._numbers):04}-{uuid4().hex[:8]}.eml"
+        unfinished = path.with_suffix(".part")
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(bytes(message))
+        unfinished.rename(path)
 
 
 async def owe(session: AsyncSession, recipient: str, letter: Letter, *, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """The portal in this process and event loop, over a SQLite file of its own, with every mail kept in a list."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -91,6 +92,26 @@ def portal_settings(folder: Path, **values: Any) -> PortalSettings:
 
 
 @asynccontextmanager
+async def _living(app: Litestar) -> AsyncGenerator[None, None]:
+    """The application's lifespan in a task of its own: pytest ends a fixture in another task than it began in."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            begun.set()
+            await ended.wait()
+
+    task = asyncio.create_task(live(), name="tests.portal")
+    waiting = asyncio.create_task(begun.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield
+    finally:
+        ended.set()
+        await asyncio.gather(task, waiting)
+
+
+@asynccontextmanager
 async def running_portal(folder: Path, **values: Any) -> AsyncGenerator[RunningPortal, None]:
     """A migrated database, the application around it, its lifespan entered."""
     settings = portal_settings(folder, **values)
@@ -111,7 +132,7 @@ async def running_portal(folder: Path, **values: Any) -> AsyncGenerator[RunningP
     )
     app = create_app(parts)
     try:
-        async with app.lifespan():
+        async with _living(app):
             yield RunningPortal(app, parts, bag, clock)
     finally:
         await reader.close()

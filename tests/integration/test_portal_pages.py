@@ -1,0 +1,120 @@
+"""What every page and form of the portal promises, whoever wrote it."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from portal.app import PAGES_SIGNED_IN
+from tests.people import Cast, form_keeps_its_promises, page_keeps_its_promises, the_cast
+from tests.portal_app import running_portal
+
+pytestmark = pytest.mark.integration
+
+PAGES = [
+    "/",
+    "/inverters",
+    "/inverters/new",
+    "/inverters/{roof}",
+    "/inverters/{roof}/edit",
+    "/inverters/{roof}/pairing",
+]
+FORMS: list[tuple[str, dict[str, str]]] = [
+    ("/inverters", {"name": "Barn", "serial": "2733333333"}),
+    ("/inverters/{roof}/rename", {"name": "Barn"}),
+    ("/inverters/{roof}/delete", {}),
+    ("/inverters/{roof}/pairing/secret", {}),
+    ("/inverters/{roof}/pairing/logins", {}),
+    ("/logout", {}),
+]
+
+
+@pytest.fixture
+async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
+    """Everybody at a portal of their own."""
+    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
+        yield people
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_keeps_the_same_promises(cast: Cast, path: str) -> None:
+    """Its owner sees it, a stranger finds nothing, an anonymous visitor logs in first, nonsense is not found."""
+    await page_keeps_its_promises(cast, path.format(roof=cast.roof))
+
+
+@pytest.mark.parametrize(("path", "typed"), FORMS)
+async def test_every_form_keeps_the_same_promises(cast: Cast, path: str, typed: dict[str, str]) -> None:
+    """Without its own browser's token it changes nothing, and for strangers there is nothing to change."""
+    await form_keeps_its_promises(cast, path.format(roof=cast.roof), **typed)
+
+
+def test_every_page_behind_the_log_in_is_in_this_test() -> None:
+    """A page that somebody adds must be added to the list above, or be named here with its own test."""
+    own_tests = {"/admin", "/events", "/inverters/{roof}/curve"}
+
+    behind = [
+        (method, path.replace("{inverter_id:uuid}", "{roof}"))
+        for handler in PAGES_SIGNED_IN
+        for method in handler.http_methods
+        for path in handler.paths
+    ]
+    pages = {path for method, path in behind if method == "GET"}
+    forms = {path for method, path in behind if method == "POST"}
+
+    assert pages - own_tests == set(PAGES)
+    assert forms == {path for path, _ in FORMS}
+
+
+async def test_a_reader_sees_and_changes_nothing(cast: Cast) -> None:
+    """Ines, whom Alice allowed to look, sees the inverter and finds no way to change it."""
+    seen = await cast.ines.get(f"/inverters/{cast.roof}")
+    pairing = await cast.ines.get(f"/inverters/{cast.roof}/pairing")
+
+    assert seen.status_code == 200
+    assert pairing.status_code == 404
+
+
+async def test_unknown_addresses_and_wrong_methods_get_a_page(cast: Cast) -> None:
+    """Not a framework's text: a page in the product's look, for people; problem details for programs."""
+    missing = await cast.alice.get("/there/is/nothing")
+    wrong = await cast.alice.http.put("/login", headers={"x-csrftoken": await cast.alice.form_token()})
+    for_program = await cast.alice.get("/api/nothing")
+
+    assert missing.status_code == 404
+    assert "<h1>Nothing here</h1>" in missing.text
+    assert wrong.status_code == 405
+    assert for_program.status_code == 404
+    assert for_program.headers["content-type"] == "application/problem+json"
+
+
+async def test_names_are_text_on_every_page(cast: Cast) -> None:
+    """A name that looks like markup is shown, not run."""
+    name = "<script>alert('x')</script>"
+    await cast.alice.post(f"/inverters/{cast.roof}/rename", name=name)
+
+    for path in PAGES:
+        page = await cast.alice.get(path.format(roof=cast.roof))
+        assert page.status_code == 200
+        assert name not in page.text, path
+        assert path == "/inverters/new" or "&lt;script&gt;" in page.text, path
+
+
+async def test_a_form_with_fields_that_nobody_asked_for_is_refused(cast: Cast) -> None:
+    """Nobody gives himself an owner, a role or a state by adding fields."""
+    answer = await cast.alice.post("/inverters", name="Barn", serial="2733333333", owner_id=str(cast.bob.account_id))
+    listed = await cast.alice.get("/inverters")
+
+    assert answer.status_code == 422
+    assert "Barn" not in listed.text
+
+
+async def test_a_secure_portal_ties_its_cookies_to_its_host(tmp_path: Path) -> None:
+    """Behind HTTPS every cookie is __Host-, Secure and HttpOnly, and the browser is told to stay on HTTPS."""
+    async with running_portal(tmp_path, cookie_secure=True) as portal, portal.browser() as http:
+        page = await http.get("/login")
+
+    cookie = page.headers["set-cookie"]
+    assert cookie.startswith("__Host-csrf=")
+    assert "Secure" in cookie
+    assert "HttpOnly" in cookie
+    assert "max-age" in page.headers["strict-transport-security"]
