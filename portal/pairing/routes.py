@@ -6,16 +6,19 @@ from uuid import UUID
 from litestar import get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from portal.auth import VisitorRequest, cookie_name
+from portal.dashboard.numbers import Numbers, language_of
+from portal.dashboard.production import power_of
 from portal.headers import NEVER_STORED
 from portal.inverters import service as inverters
 from portal.inverters.service import Credentials
 from portal.pairing import handover, service
 from portal.pairing.ladder import StepState, ladder
 from portal.pairing.recipes import Broker, Connection, recipes
+from portal.pairing.service import LoginState, Pairing
 from portal.parts import Parts, parts_of
 from portal.submitted import submitted
 from portal.templating import page, see_other
@@ -46,21 +49,39 @@ async def pairing(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Templ
     if shown is not None:
         connection = Connection(_broker(parts), shown.name, secret)
         context = {"connection": connection, "recipes": recipes(connection), "native_topic": native(shown.name)}
-    steps = ladder(found.progress, login_applied=shown is not None and shown.applied)
     return page(
         request,
         "pairing/pairing.html",
         headers=NEVER_STORED,
         cookies=[_cookie(parts, "", 0)] if name in request.cookies else None,
-        inverter=found.inverter,
         logins=found.logins,
         login=shown,
-        steps=steps,
-        arrived=all(step.state is StepState.DONE for step in steps),
-        row=found.row,
-        now=now,
+        **_ladder(request, found, shown),
         **context,
     )
+
+
+@get("/inverters/{inverter_id:uuid}/pairing/ladder")
+async def ladder_part(request: VisitorRequest, inverter_id: FromPath[UUID], login: FromQuery[str] = "") -> Template:
+    """The ladder alone, for the open page: it must not load itself again, for that would lose the secret it shows."""
+    parts = parts_of(request)
+    async with reading(parts.sessions) as session:
+        found = await service.pairing(session, parts.live_engine, request.user.account_id, inverter_id, parts.now())
+    if found is None:
+        raise NotFoundException
+    shown = next((one for one in found.logins if not login or one.name == login), None)
+    return page(request, "pairing/ladder.html", headers=NEVER_STORED, **_ladder(request, found, shown))
+
+
+def _ladder(request: VisitorRequest, found: Pairing, shown: LoginState | None) -> dict[str, Any]:
+    steps = ladder(found.progress, login_applied=shown is not None and shown.applied)
+    numbers = Numbers(language_of(request.headers.get("accept-language", "")))
+    return {
+        "inverter": found.inverter,
+        "steps": steps,
+        "arrived": all(step.state is StepState.DONE for step in steps),
+        "power": numbers.power(power_of(found.row.values) if found.row else None),
+    }
 
 
 @post("/inverters/{inverter_id:uuid}/pairing/secret")
@@ -119,4 +140,4 @@ def _cookie(parts: Parts, value: str, max_age_s: int) -> Cookie:
     )
 
 
-SIGNED_IN = [pairing, renew_secret, another_login]
+SIGNED_IN = [pairing, ladder_part, renew_secret, another_login]

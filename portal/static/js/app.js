@@ -117,6 +117,12 @@
     }
   }
 
+  document.addEventListener("htmx:afterSwap", (swap) => {
+    const place = document.querySelector("[data-announce]");
+    const step = swap.target.querySelector("[data-current-step]");
+    if (place && swap.target.matches("[data-ladder]")) put(place, step ? step.textContent : "Your first watts are here.");
+  });
+
   let announcedAt = 0;
   let announcedState = "";
   function announce(verdict) {
