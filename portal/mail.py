@@ -31,6 +31,7 @@ FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=2)
 KEEP_SENT = timedelta(days=7)
+FREED_AFTER = timedelta(minutes=2)
 _AT_ONCE = 20
 _SMTP_TIMEOUT_S = 20.0
 
@@ -135,6 +136,7 @@ class Mailer:
         self._mail_from = mail_from
         self._now = now
         self._due = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     def wake(self) -> None:
         """Something is due."""
@@ -154,37 +156,51 @@ class Mailer:
                 continue
 
     async def send_due(self) -> int:
-        """Send what is due now; returns how many mails went out."""
-        now = self._now()
-        async with reading(self._sessions) as session:
-            statement = (
-                select(OutboxMail)
-                .where(OutboxMail.sent_at.is_(None), OutboxMail.next_attempt_at <= now)
-                .order_by(OutboxMail.next_attempt_at)
-                .limit(_AT_ONCE)
-            )
-            due = (await session.scalars(statement)).all()
-        sent = [await self._try(mail) for mail in due]
-        if len(due) == _AT_ONCE:
-            self.wake()
-        if due:
-            await self._sweep()
-        return sum(sent)
+        """Send what is due now; returns how many mails went out. A second call waits for the first."""
+        async with self._turn:
+            now = self._now()
+            async with reading(self._sessions) as session:
+                statement = (
+                    select(OutboxMail)
+                    .where(OutboxMail.sent_at.is_(None), OutboxMail.next_attempt_at <= now)
+                    .order_by(OutboxMail.next_attempt_at)
+                    .limit(_AT_ONCE)
+                )
+                due = (await session.scalars(statement)).all()
+            sent = [await self._try(mail) for mail in due]
+            if len(due) == _AT_ONCE:
+                self.wake()
+            if due:
+                await self._sweep()
+            return sum(sent)
 
     async def _try(self, mail: OutboxMail) -> bool:
-        now = self._now()
+        if not await self._taken(mail):
+            return False
+        attempts = mail.attempts + 1
         try:
             await self._transport.send(self._message(mail))
         except MailNotTaken as error:
+            now = self._now()
             if now - mail.created_at > GIVE_UP_AFTER:
-                _log.error("mail.given_up", attempts=mail.attempts + 1, error=str(error))
-                await self._note(mail, sent_at=now, text="", html="", attempts=mail.attempts + 1)
+                _log.error("mail.given_up", attempts=attempts, error=str(error))
+                await self._note(mail, sent_at=now, text="", html="")
             else:
-                _log.warning("mail.not_taken", attempts=mail.attempts + 1, error=str(error))
-                await self._note(mail, attempts=mail.attempts + 1, next_attempt_at=now + retry_after(mail.attempts))
+                _log.warning("mail.not_taken", attempts=attempts, error=str(error))
+                await self._note(mail, next_attempt_at=now + retry_after(mail.attempts))
             return False
-        await self._note(mail, sent_at=now, text="", html="", attempts=mail.attempts + 1)
+        await self._note(mail, sent_at=self._now(), text="", html="")
         return True
+
+    async def _taken(self, mail: OutboxMail) -> bool:
+        """Take the mail for this process: of two portals on one database one sends it. A killed one frees it later."""
+        take = (
+            update(OutboxMail)
+            .where(OutboxMail.id == mail.id, OutboxMail.attempts == mail.attempts, OutboxMail.sent_at.is_(None))
+            .values(attempts=mail.attempts + 1, next_attempt_at=self._now() + FREED_AFTER)
+        )
+        async with self._sessions.begin() as session:
+            return (await session.execute(take.returning(OutboxMail.id))).first() is not None
 
     async def _note(self, mail: OutboxMail, **values: object) -> None:
         async with self._sessions.begin() as session:

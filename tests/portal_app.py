@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from litestar import Litestar
 
 from portal.app import create_app, make_parts
+from portal.mail import MailNotTaken
 from portal.parts import Parts
 from schema import migrate
 from schema.database import create_engine_for, sessions_for
@@ -46,9 +47,13 @@ class MailBag:
     """A transport that keeps what it is given."""
 
     mails: list[EmailMessage] = field(default_factory=list)
+    refusals: int = 0
 
     async def send(self, message: EmailMessage) -> None:
-        """Taken."""
+        """Taken, unless ``refusals`` are still to be given."""
+        if self.refusals:
+            self.refusals -= 1
+            raise MailNotTaken("away")
         self.mails.append(message)
 
     def to(self, address: str) -> list[EmailMessage]:

@@ -1,0 +1,399 @@
+"""Sign-up to log-out over HTTP: neutral answers, one-time links, sessions that end when they are ended."""
+
+import re
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+from sqlalchemy import select
+
+from portal.keys import KeyUse, derived
+from schema.models import Account, EmailToken, Grant, LoginSession, OutboxMail, Owner, OwnerPlacement
+from tests.people import PASSWORD, SESSION_COOKIE, Person, sign_up
+from tests.portal_app import RunningPortal, running_portal
+
+pytestmark = pytest.mark.integration
+
+_LINK = re.compile(r"https?://\S+")
+_FORM_TOKEN = re.compile(r'value="[0-9a-f]{128}"')
+
+
+@pytest.fixture
+async def portal(tmp_path: Path) -> AsyncGenerator[RunningPortal, None]:
+    """A portal nobody has signed up to."""
+    async with running_portal(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def alice(portal: RunningPortal) -> AsyncGenerator[Person, None]:
+    """Alice, who has heard of the portal."""
+    async with portal.browser() as http:
+        yield Person("alice", http)
+
+
+@pytest.fixture
+async def bob(portal: RunningPortal) -> AsyncGenerator[Person, None]:
+    """Bob, at another browser."""
+    async with portal.browser() as http:
+        yield Person("bob", http)
+
+
+async def newest_link(portal: RunningPortal, address: str) -> str:
+    """The link in the newest mail to this address."""
+    await portal.mail_sent()
+    body = portal.bag.to(address)[-1].get_body(("plain",))
+    assert body is not None
+    found = _LINK.search(body.get_content())
+    assert found
+    return found[0]
+
+
+def token_of(link: str) -> str:
+    return link.partition("token=")[2]
+
+
+def same_page(one: httpx.Response, other: httpx.Response) -> bool:
+    """Equal in status and body, but for the form token that each browser has of its own."""
+    bodies = [_FORM_TOKEN.sub("", answer.text) for answer in (one, other)]
+    return one.status_code == other.status_code and bodies[0] == bodies[1]
+
+
+async def test_from_sign_up_to_log_out(portal: RunningPortal, alice: Person) -> None:
+    """The whole walk: form, mail, button, log-in, overview, log-out."""
+    signed_up = await alice.post("/signup", email="Alice@Example.org", password=PASSWORD, time_zone="America/New_York")
+    before = await alice.log_in()
+    link = await newest_link(portal, "Alice@example.org")
+    looked = await alice.get(link)
+    confirmed = await alice.post("/verify", token=token_of(link))
+    entered = await alice.log_in(next="/inverters/new")
+    home = await alice.get("/")
+    left = await alice.post("/logout")
+    after = await alice.get("/")
+
+    assert (signed_up.status_code, signed_up.headers["location"]) == (303, "/signup/sent")
+    assert before.status_code == 422
+    assert looked.status_code == 200
+    assert looked.headers["referrer-policy"] == "no-referrer"
+    assert (confirmed.status_code, confirmed.headers["location"]) == (303, "/login?notice=confirmed")
+    assert (entered.status_code, entered.headers["location"]) == (303, "/inverters/new")
+    assert home.status_code == 200
+    assert left.status_code == after.status_code == 303
+    async with portal.parts.sessions() as session:
+        owner = (await session.scalars(select(Owner))).one()
+        grant = (await session.scalars(select(Grant))).one()
+        assert owner.time_zone == "America/New_York"
+        assert grant.owner_id == owner.id
+        assert (await session.scalars(select(OwnerPlacement))).one().owner_id == owner.id
+        assert (await session.scalars(select(LoginSession))).all() == []
+
+
+async def test_a_zone_that_is_none_becomes_utc(portal: RunningPortal, alice: Person) -> None:
+    """The browser's guess is only a guess."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD, time_zone="../../etc/passwd")
+
+    async with portal.parts.sessions() as session:
+        assert (await session.scalars(select(Owner.time_zone))).one() == "UTC"
+
+
+async def test_sign_up_does_not_tell_who_has_an_account(portal: RunningPortal, alice: Person, bob: Person) -> None:
+    """A known address gets the same answer as a new one; only its mailbox learns more, and nothing is changed."""
+    await sign_up(portal, alice)
+
+    known = await bob.post("/signup", email="ALICE@example.org", password="another long one")
+    new = await bob.post("/signup", email="carol@example.org", password="another long one")
+    await portal.mail_sent()
+
+    assert same_page(known, new)
+    assert dict(known.headers) == dict(new.headers)
+    assert [mail["Subject"] for mail in portal.bag.to("alice@example.org")] == ["You already have an account"]
+    assert [mail["Subject"] for mail in portal.bag.to("carol@example.org")] == ["Confirm your address"]
+    assert (await alice.log_in()).status_code == 303
+
+
+async def test_a_second_sign_up_before_confirmation_leaves_the_first_password(
+    portal: RunningPortal, alice: Person, bob: Person
+) -> None:
+    """Bob cannot slip his password under the account that Alice is about to confirm."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    await bob.post("/signup", email=alice.email, password="password of bob")
+    await alice.post("/verify", token=token_of(await newest_link(portal, alice.email)))
+
+    with_bobs = await bob.post("/login", email=alice.email, password="password of bob")
+    with_hers = await alice.log_in()
+
+    assert with_bobs.status_code == 422
+    assert with_hers.status_code == 303
+
+
+async def test_a_link_confirms_once_and_not_after_a_day(portal: RunningPortal, alice: Person) -> None:
+    """Mail scanners may look at it, a second press or a late one offers a new link, and the new one works."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    first = await newest_link(portal, alice.email)
+    looks = [(await alice.get(first)).status_code for _ in range(3)]
+    portal.clock.go(hours=25)
+    late_look, late = await alice.get(first), await alice.post("/verify", token=token_of(first))
+    await alice.post("/verify/again", email=alice.email)
+    second = await newest_link(portal, alice.email)
+    pressed = await alice.post("/verify", token=token_of(second))
+    pressed_again = await alice.post("/verify", token=token_of(second))
+
+    assert looks == [200, 200, 200]
+    assert late_look.status_code == late.status_code == pressed_again.status_code == 410
+    assert "/verify/again" in late.text
+    assert pressed.status_code == 303
+
+
+async def test_a_new_link_ends_the_older_one(portal: RunningPortal, alice: Person) -> None:
+    """Only the newest mail works."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    first = await newest_link(portal, alice.email)
+    await alice.post("/verify/again", email=alice.email)
+    second = await newest_link(portal, alice.email)
+
+    assert (await alice.post("/verify", token=token_of(first))).status_code == 410
+    assert (await alice.post("/verify", token=token_of(second))).status_code == 303
+
+
+@pytest.mark.parametrize("form", ["/reset", "/verify/again"])
+async def test_mail_forms_answer_alike_for_known_and_unknown_addresses(
+    portal: RunningPortal, alice: Person, bob: Person, form: str
+) -> None:
+    """Neither form says who has an account."""
+    await sign_up(portal, alice)
+
+    known, unknown = await bob.post(form, email=alice.email), await bob.post(form, email="nobody@example.org")
+    await portal.mail_sent()
+
+    assert same_page(known, unknown)
+    assert dict(known.headers) == dict(unknown.headers)
+    assert portal.bag.to("nobody@example.org") == []
+
+
+async def test_log_in_says_the_same_to_every_failure(portal: RunningPortal, alice: Person, bob: Person) -> None:
+    """Unknown address, wrong password and unconfirmed address cannot be told apart."""
+    await sign_up(portal, alice)
+    await bob.post("/signup", email=bob.email, password=PASSWORD)
+
+    def pages(email: str, answer: httpx.Response) -> str:
+        return _FORM_TOKEN.sub("", answer.text.replace(email, "X"))
+
+    wrong = pages(alice.email, await bob.post("/login", email=alice.email, password="not her password"))
+    unknown = pages("zoe@example.org", await bob.post("/login", email="zoe@example.org", password=PASSWORD))
+    unconfirmed = pages(bob.email, await bob.post("/login", email=bob.email, password=PASSWORD))
+
+    assert wrong == unknown == unconfirmed
+
+
+async def test_a_reset_sets_the_password_once_and_ends_every_session(
+    portal: RunningPortal, alice: Person, bob: Person
+) -> None:
+    """Whoever knew the old password is out, on pages and programs alike; the new one works."""
+    await sign_up(portal, alice)
+    await alice.log_in()
+    headers = await alice.bearer()
+    await bob.post("/reset", email=alice.email)
+    link = await newest_link(portal, alice.email)
+    form = await bob.get(link)
+    too_short = await bob.post("/reset/set", token=token_of(link), password="short")
+    done = await bob.post("/reset/set", token=token_of(link), password="ten green bottles")
+    again = await bob.post("/reset/set", token=token_of(link), password="twelve green bottles")
+    page, api = await alice.get("/"), await alice.http.get("/api/inverters", headers=headers)
+    await portal.mail_sent()
+
+    assert (form.status_code, too_short.status_code, done.status_code, again.status_code) == (200, 422, 303, 410)
+    assert page.status_code == 303
+    assert api.status_code == 401
+    assert portal.bag.to(alice.email)[-1]["Subject"] == "Your password was changed"
+    assert (await alice.log_in()).status_code == 422
+    assert (await alice.log_in("ten green bottles")).status_code == 303
+
+
+async def test_a_reset_link_is_no_confirmation_link_and_the_other_way_round(
+    portal: RunningPortal, alice: Person
+) -> None:
+    """A token is good for one purpose."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    confirmation = token_of(await newest_link(portal, alice.email))
+    await alice.post("/reset", email=alice.email)
+    reset = token_of(await newest_link(portal, alice.email))
+
+    assert (await alice.post("/verify", token=reset)).status_code == 410
+    assert (await alice.post("/reset/set", token=confirmation, password=PASSWORD)).status_code == 410
+
+
+async def test_a_logged_out_cookie_opens_nothing(portal: RunningPortal, alice: Person) -> None:
+    """The session ends at the server, whatever the browser keeps."""
+    await sign_up(portal, alice)
+    await alice.log_in()
+    stolen = alice.http.cookies[SESSION_COOKIE]
+    await alice.post("/logout")
+
+    alice.http.cookies.set(SESSION_COOKIE, stolen, domain="portal.example.org")
+    answer = await alice.get("/")
+
+    assert answer.status_code == 303
+
+
+async def test_a_session_ends_after_two_days(portal: RunningPortal, alice: Person) -> None:
+    """The row says when."""
+    await sign_up(portal, alice)
+    await alice.log_in()
+    portal.clock.go(hours=47)
+    in_time = await alice.get("/")
+    portal.clock.go(hours=2)
+    late = await alice.get("/")
+
+    assert in_time.status_code == 200
+    assert late.status_code == 303
+
+
+async def test_page_and_api_tokens_do_not_open_each_other(portal: RunningPortal, alice: Person) -> None:
+    """Another key, another audience, another place to look."""
+    await sign_up(portal, alice)
+    await alice.log_in()
+    cookie = alice.http.cookies[SESSION_COOKIE]
+    bearer = await alice.bearer()
+
+    api_with_page_token = await alice.http.get("/api/inverters", headers={"Authorization": f"Bearer {cookie}"})
+    api_with_cookie_alone = await alice.http.get("/api/inverters")
+    alice.http.cookies.clear()
+    page_with_header = await alice.http.get("/", headers=bearer)
+    alice.http.cookies.set(SESSION_COOKIE, bearer["Authorization"].split()[1], domain="portal.example.org")
+    page_with_api_token = await alice.get("/")
+
+    assert api_with_page_token.status_code == api_with_cookie_alone.status_code == 401
+    assert page_with_header.status_code == page_with_api_token.status_code == 303
+
+
+async def test_forged_tokens_open_nothing(portal: RunningPortal, alice: Person) -> None:
+    """No signature, another key, another audience, another account's session, a missing claim: all 401."""
+    await sign_up(portal, alice)
+    await alice.bearer()
+    secret = portal.parts.settings.auth_secret.get_secret_value()
+    key = derived(secret, KeyUse.API_SESSIONS)
+    async with portal.parts.sessions() as session:
+        row = (await session.scalars(select(LoginSession))).one()
+    expires = int(row.expires_at.timestamp())
+    good = {"sub": str(row.account_id), "jti": str(row.id), "aud": "api", "exp": expires, "iat": expires - 172800}
+    forged = {
+        "no signature": jwt.encode(good, "", algorithm="none"),
+        "the master secret": jwt.encode(good, secret, algorithm="HS256"),
+        "the pages' key": jwt.encode(good, derived(secret, KeyUse.PAGE_SESSIONS), algorithm="HS256"),
+        "another audience": jwt.encode({**good, "aud": "page"}, key, algorithm="HS256"),
+        "another account": jwt.encode({**good, "sub": "00000000-0000-0000-0000-000000000000"}, key, algorithm="HS256"),
+        "no session": jwt.encode({k: v for k, v in good.items() if k != "jti"}, key, algorithm="HS256"),
+        "no id": jwt.encode({**good, "jti": "x"}, key, algorithm="HS256"),
+        "expired": jwt.encode({**good, "exp": 1}, key, algorithm="HS256"),
+        "nonsense": "x.y.z",
+    }
+
+    async def status(token: str) -> int:
+        return (await alice.http.get("/api/inverters", headers={"Authorization": f"Bearer {token}"})).status_code
+
+    assert await status(jwt.encode(good, key, algorithm="HS256")) == 200
+    assert {name: await status(token) for name, token in forged.items()} == dict.fromkeys(forged, 401)
+
+
+async def test_guessing_is_slowed_and_the_owner_still_gets_in(
+    portal: RunningPortal, alice: Person, bob: Person
+) -> None:
+    """After five tries in a minute Bob has to wait; a minute later Alice logs in from the same address."""
+    await sign_up(portal, alice)
+
+    tries = [await bob.post("/login", email=alice.email, password=f"guess number {n}") for n in range(7)]
+    portal.clock.go(seconds=61)
+    owner = await alice.log_in()
+
+    assert [answer.status_code for answer in tries] == [422] * 5 + [429] * 2
+    assert int(tries[-1].headers["retry-after"]) in range(1, 61)
+    assert owner.status_code == 303
+
+
+async def test_nobody_is_flooded_with_mail(portal: RunningPortal, alice: Person, bob: Person) -> None:
+    """Twenty wishes within the hour are five mails."""
+    await sign_up(portal, alice)
+    for _ in range(20):
+        await bob.post("/reset", email=alice.email)
+    await portal.mail_sent()
+
+    assert len(portal.bag.to(alice.email)) == 5
+
+
+async def test_the_database_keeps_no_secret_in_clear(portal: RunningPortal, alice: Person) -> None:
+    """Neither the password nor the token of a sent mail can be found in any row."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    token = token_of(await newest_link(portal, alice.email))
+
+    async with portal.parts.sessions() as session:
+        rows = [
+            str(value)
+            for table in (Account, EmailToken, OutboxMail)
+            for row in (await session.execute(select(table.__table__))).all()
+            for value in row
+        ]
+
+    assert rows
+    assert not [value for value in rows if PASSWORD in value or token in value]
+
+
+async def test_secrets_do_not_reach_the_log(
+    portal: RunningPortal, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Password, mailed token, cookie and bearer token: through every flow and not one of them printed or logged."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    token = token_of(await newest_link(portal, alice.email))
+    await alice.post("/verify", token=token)
+    await alice.log_in("a wrong password")
+    await alice.log_in()
+    bearer = (await alice.bearer())["Authorization"].split()[1]
+    cookie = alice.http.cookies[SESSION_COOKIE]
+    await alice.http.get("/healthcheck")
+
+    said = "".join(capsys.readouterr())
+
+    assert "login.refused" in said
+    assert not [secret for secret in (PASSWORD, "a wrong password", token, bearer, cookie) if secret in said]
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"email": "no address", "password": PASSWORD}, "email"),
+        ({"email": "alice@example.org", "password": "eleven char"}, "password"),
+        ({"email": "alice@example.org", "password": "x" * 129}, "password"),
+        ({"email": "alice@example.org", "password": "aaaaaaaaaaaaaa"}, "password"),
+        ({"email": "alice@example.org", "password": "alice@example.org"}, ""),
+        ({"email": "alice@example.org", "password": PASSWORD, "is_admin": "true"}, ""),
+    ],
+)
+async def test_a_wrong_sign_up_form_comes_back_with_what_is_wrong(
+    portal: RunningPortal, alice: Person, typed: dict[str, str], field: str
+) -> None:
+    """422, the complaint beside its field, what was typed still there, the password never."""
+    answer = await alice.post("/signup", **typed)
+
+    assert answer.status_code == 422
+    assert (f'id="{field}-error"' in answer.text) if field else ('role="alert"' in answer.text)
+    assert f'value="{typed["email"]}"' in answer.text
+    assert typed["password"] == typed["email"] or typed["password"] not in answer.text
+    async with portal.parts.sessions() as session:
+        assert (await session.scalars(select(Account))).all() == []
+
+
+async def test_mail_waits_for_a_server_that_is_away(portal: RunningPortal, alice: Person) -> None:
+    """A refusal costs a pause, not the mail."""
+    portal.bag.refusals = 2
+
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    await portal.mail_sent()
+    portal.clock.go(seconds=31)
+    await portal.mail_sent()
+    early = len(portal.bag.mails)
+    portal.clock.go(seconds=61)
+    await portal.mail_sent()
+
+    assert early == 0
+    assert len(portal.bag.mails) == 1
