@@ -1,0 +1,65 @@
+"""Encoded lines on their way to the store, and how many of them go together. Pure."""
+
+from collections import deque
+from collections.abc import Callable
+from uuid import UUID
+
+MAX_LINES = 5_000
+MAX_BYTES = 1_000_000
+
+
+class Parcel:
+    """One line with the messages it settles. Mutable: it remembers how far it has come, so that it ends once.
+
+    ``since`` is monotonic seconds. ``kept`` says that it was handed to the spool, which then settles its messages;
+    ``record`` is its number there once that is durable; ``written`` that the store has it.
+    """
+
+    __slots__ = (
+        "feed_id",
+        "inverter_id",
+        "kept",
+        "line",
+        "login",
+        "record",
+        "selector",
+        "since",
+        "tokens",
+        "topic",
+        "written",
+    )
+
+    def __init__(
+        self,
+        *,
+        inverter_id: UUID,
+        line: bytes,
+        tokens: list[int],
+        login: str = "",
+        selector: str = "",
+        topic: str = "",
+        since: float = 0.0,
+        record: int = 0,
+    ) -> None:
+        self.inverter_id = inverter_id
+        self.login = login
+        self.topic = topic
+        self.selector = selector
+        self.line = line
+        self.tokens = tokens
+        self.since = since
+        self.record = record
+        self.kept = record > 0
+        self.written = False
+
+
+def together(waiting: deque[Parcel], wanted: Callable[[Parcel], bool]) -> list[Parcel]:
+    """Take what may go in one request from the left; parcels that are not ``wanted`` are taken out and left away."""
+    batch: list[Parcel] = []
+    size = 0
+    while waiting and len(batch) < MAX_LINES and (not batch or size + len(waiting[0].line) < MAX_BYTES):
+        parcel = waiting.popleft()
+        if wanted(parcel):
+            batch.append(parcel)
+            size += len(parcel.line) + 1
+    return batch

@@ -1,0 +1,114 @@
+"""Copies the spool's troubles into the table ``dead_letter`` for the pages. The spool is the truth: counts are set,
+never added to, so a copy that is made twice changes nothing.
+"""
+
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bridge.clock import Clock
+from bridge.counters import Counters
+from bridge.edges.spool import SqliteSpool
+from bridge.edges.spool_file import SpoolFile
+from bridge.ports import SpoolUnavailable
+from schema.database import Sessions
+from schema.models import DeadLetter, Inverter
+from schema.timeseries.line_protocol import from_milliseconds
+
+_log = structlog.get_logger(__name__)
+
+COPY_EVERY_S = 1.0
+_MOST_AT_ONCE = 200
+
+
+class _Trouble(NamedTuple):
+    login: str
+    topic: str
+    reason: str
+    inverter: bytes | None
+    detail: str
+    payload: bytes
+    first_ms: int
+    last_ms: int
+    times: int
+
+
+class DeadLetterCopy:
+    """Copies as they come."""
+
+    def __init__(self, spool: SqliteSpool, sessions: Sessions, clock: Clock, counters: Counters) -> None:
+        self._spool = spool
+        self._sessions = sessions
+        self._clock = clock
+        self._counters = counters
+
+    async def run(self) -> None:
+        """Copy, for ever."""
+        while True:
+            await self._clock.sleep(COPY_EVERY_S)
+            try:
+                while await self.copy() == _MOST_AT_ONCE:
+                    pass
+            except (SQLAlchemyError, OSError, SpoolUnavailable) as fault:
+                _log.warning("dead_letters.not_copied", detail=type(fault).__name__)
+
+    async def copy(self) -> int:
+        """Copy what has changed since the last time; how many rows."""
+        troubles = await self._spool.run(_uncopied)
+        if not troubles:
+            return 0
+        async with self._sessions() as session, session.begin():
+            wanted = {UUID(bytes=trouble.inverter) for trouble in troubles if trouble.inverter}
+            # An inverter that was deleted meanwhile: its owner is gone, the letter stays without a name.
+            present = set((await session.scalars(select(Inverter.id).where(Inverter.id.in_(wanted)))).all())
+            for trouble in troubles:
+                await session.execute(_upsert(session, trouble, present))
+        await self._spool.run(lambda file: _copied(file, troubles))
+        self._counters.letters_copied += len(troubles)
+        return len(troubles)
+
+
+def _uncopied(file: SpoolFile) -> list[_Trouble]:
+    found = file.connection.execute(
+        "SELECT login, topic, reason, inverter, detail, payload, first_ms, last_ms, count FROM trouble"
+        " WHERE copied < count LIMIT ?",
+        (_MOST_AT_ONCE,),
+    )
+    return [_Trouble(*row) for row in found.fetchall()]
+
+
+def _copied(file: SpoolFile, troubles: list[_Trouble]) -> None:
+    file.connection.executemany(
+        "UPDATE trouble SET copied=? WHERE login=? AND topic=? AND reason=?",
+        [(trouble.times, trouble.login, trouble.topic, trouble.reason) for trouble in troubles],
+    )
+
+
+def _upsert(session: AsyncSession, trouble: _Trouble, present: set[UUID]) -> Any:
+    insert = postgresql_insert if session.get_bind().dialect.name == "postgresql" else sqlite_insert
+    inverter_id = UUID(bytes=trouble.inverter) if trouble.inverter else None
+    changing = {
+        "inverter_id": inverter_id if inverter_id in present else None,
+        "payload": trouble.payload,
+        "detail": trouble.detail,
+        "last_seen_at": from_milliseconds(trouble.last_ms),
+        "count": trouble.times,
+    }
+    return (
+        insert(DeadLetter)
+        .values(
+            id=uuid4(),
+            login=trouble.login,
+            topic=trouble.topic,
+            reason=trouble.reason,
+            first_seen_at=from_milliseconds(trouble.first_ms),
+            **changing,
+        )
+        .on_conflict_do_update(index_elements=["login", "topic", "reason"], set_=changing)
+    )

@@ -1,0 +1,130 @@
+"""The spool as the bridge sees it: a thread of its own commits, one fsync for everything that waits at that moment."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import structlog
+
+from bridge.counters import Counters
+from bridge.edges.spool_file import SpoolFile
+from bridge.ports import Entry, KeptLine, KeptRaw, SpoolUnavailable
+
+_log = structlog.get_logger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(slots=True)
+class _Job(Generic[ResultT]):
+    action: Callable[[SpoolFile], ResultT]
+    future: "asyncio.Future[ResultT]"
+
+
+class SqliteSpool:
+    """A ``Spool`` on one SQLite file."""
+
+    def __init__(self, path: Path, *, max_bytes: int, counters: Counters) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._counters = counters
+        self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._file = SpoolFile(path, max_bytes)
+        self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
+        self._thread.start()
+
+    async def commit(self, entries: Sequence[Entry], forgotten: Sequence[int]) -> list[int]:
+        """See ``Spool.commit``."""
+
+        def action(file: SpoolFile) -> list[int]:
+            # Forget first: in a full spool that is what makes room.
+            file.delete(forgotten)
+            return file.insert(entries)
+
+        return await self.run(action)
+
+    async def oldest_lines(self, inverter_id: UUID, *, lines: int, size: int) -> list[KeptLine]:
+        """See ``Spool.oldest_lines``."""
+        kept, damaged = await self.run(lambda file: file.oldest_lines(inverter_id, lines, size))
+        self._counters.records_damaged += damaged
+        return kept
+
+    async def oldest_raws(self, limit: int) -> list[KeptRaw]:
+        """See ``Spool.oldest_raws``."""
+        kept, damaged = await self.run(lambda file: file.oldest_raws(limit))
+        self._counters.records_damaged += damaged
+        return kept
+
+    async def backlog(self) -> dict[UUID, int]:
+        """See ``Spool.backlog``."""
+        return await self.run(lambda file: file.backlog())
+
+    async def run(self, action: Callable[[SpoolFile], ResultT]) -> ResultT:
+        """Run ``action`` in the spool's thread and transaction; durable when this returns.
+
+        Raises ``SpoolUnavailable``.
+        """
+        job: _Job[ResultT] = _Job(action, self._loop.create_future())
+        self._jobs.put(job)  # type: ignore[arg-type]  # the queue holds jobs of any result
+        return await job.future
+
+    def close(self) -> None:
+        """Finish what was asked for and close the file."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        """The thread: everything that waits, in one transaction."""
+        while True:
+            jobs, last = self._gathered()
+            if jobs:
+                outcomes = self._transaction(jobs)
+                if outcomes is None:
+                    # One of them failed: each by itself, so that it fails alone.
+                    outcomes = [outcome for job in jobs for outcome in self._transaction([job], alone=True) or ()]
+                self._loop.call_soon_threadsafe(_tell, list(zip(jobs, outcomes, strict=True)))
+            if last:
+                self._file.connection.close()
+                return
+
+    def _gathered(self) -> tuple[list[_Job[object]], bool]:
+        jobs: list[_Job[object]] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, False
+        return jobs, True
+
+    def _transaction(self, jobs: Sequence[_Job[object]], *, alone: bool = False) -> list[object] | None:
+        """Results in order, or exceptions in their place; None where a job among several failed."""
+        connection = self._file.connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = [job.action(self._file) for job in jobs]
+            connection.execute("COMMIT")
+        except (sqlite3.Error, SpoolUnavailable, OSError) as fault:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if not alone and len(jobs) > 1:
+                return None
+            return [fault if isinstance(fault, SpoolUnavailable) else SpoolUnavailable(str(fault))]
+        return results
+
+
+def _tell(outcomes: Sequence[tuple[_Job[object], object]]) -> None:
+    """In the event loop: hand each result or exception to whoever waits."""
+    for job, outcome in outcomes:
+        if job.future.done():
+            continue
+        if isinstance(outcome, SpoolUnavailable):
+            job.future.set_exception(outcome)
+        else:
+            job.future.set_result(outcome)

@@ -1,0 +1,82 @@
+"""The way to one destination: what waits, what is under way, and whether the destination is parked. Pure."""
+
+from collections import deque
+from dataclasses import dataclass
+from uuid import UUID
+
+from bridge.batch import Parcel
+from schema.timeseries.port import Destination
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a message may be held and a failed destination left alone (seconds), and how many requests run."""
+
+    hold_s: float
+    probe_s: float
+    workers: int
+
+
+class Lane:
+    """One inverter's lane. At most one request is under way (``flight``); times are monotonic seconds.
+
+    A parked lane spools without waiting until a probe succeeds. A slow one has a request that lasts longer than the
+    bridge may hold messages; it spools until that request has ended.
+    """
+
+    __slots__ = (
+        "failed_destination", "failures", "flight", "inverter_id", "parked", "queued", "replay_at", "retry_at", "slow",
+        "spooled", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, inverter_id: UUID) -> None:
+        self.inverter_id = inverter_id
+        self.waiting: deque[Parcel] = deque()
+        self.flight: list[Parcel] = []
+        self.queued = False
+        self.parked = False
+        self.slow = False
+        self.failures = 0
+        self.retry_at = 0.0
+        self.replay_at = 0.0
+        self.spooled = 0
+        self.failed_destination: Destination | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, nothing is under way, nothing is kept."""
+        return not (self.waiting or self.flight or self.spooled or self.parked)
+
+    def overdue(self, now: float, hold_s: float) -> bool:
+        """Whether a message of this lane has waited longer than the bridge may hold it."""
+        first = self.flight or self.waiting
+        return bool(first) and now - first[0].since >= hold_s
+
+    def park(self, now: float, pause_s: float, destination: Destination | None) -> None:
+        """Stop sending until ``pause_s`` has passed."""
+        self.parked = True
+        self.failures += 1
+        self.retry_at = now + pause_s
+        self.failed_destination = destination
+
+    def succeeded(self) -> None:
+        """The destination took something: fresh data goes there directly again."""
+        self.parked = False
+        self.failures = 0
+        self.failed_destination = None
+
+    def may_probe(self, now: float, destination: Destination | None) -> bool:
+        """Whether a parked lane may be tried: its pause is over, or the registry names another destination or token."""
+        return destination is not None and (now >= self.retry_at or destination != self.failed_destination)
+
+
+def pause(failures: int, *, longest_s: float, wish_s: float | None, dice: float) -> float:
+    """Seconds until the next try after so many failures: doubling, with full jitter above one half (``dice`` in
+    [0, 1)), never shorter than the store's own wish, never longer than a minute more than that.
+    """
+    steady = min(longest_s, FIRST_PAUSE_S * 2.0 ** min(failures, 20))
+    jittered = steady * (0.5 + dice / 2)
+    return max(jittered, min(wish_s, LONGEST_PAUSE_S * 10)) if wish_s is not None else jittered

@@ -1,0 +1,51 @@
+"""Why a message is set aside: each code with the sentence its owner reads, which says what to do. No I/O."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Codes as the tables ``dead_letter`` and ``live`` keep them."""
+
+    UNKNOWN_LOGIN = "unknown_login"
+    REVOKED_LOGIN = "revoked_login"
+    WRONG_TOPIC = "wrong_topic"
+    NOT_JSON = "not_json"
+    NOT_A_NUMBER = "not_a_number"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    NO_VALUES = "no_values"
+    IMPLAUSIBLE = "implausible"
+    FOREIGN_SERIAL = "foreign_serial"
+    ANOTHER_DEVICE = "another_device"
+    BAD_TIME = "bad_time"
+    STORE_REFUSED = "store_refused"
+    NOT_UNDERSTOOD = "not_understood"
+
+
+SENTENCES: dict[Reason, str] = {
+    Reason.UNKNOWN_LOGIN: "No login of this name exists. Copy the topic from the pairing page again.",
+    Reason.REVOKED_LOGIN: "This login was withdrawn. Make a new one and enter it in the publisher.",
+    Reason.WRONG_TOPIC: "Nothing is expected on the topic {}. Use the topic that the pairing page shows.",
+    Reason.NOT_JSON: "The message is not a JSON document: {}.",
+    Reason.NOT_A_NUMBER: "{} is not a finite number. Send numbers without quotation marks and units.",
+    Reason.TOO_LARGE: "The message has {} bytes, more than a reading may have. Send one reading per message.",
+    Reason.TOO_DEEP: "The document is nested too deeply. Send names and numbers on one level.",
+    Reason.NO_VALUES: "The document holds no measured value. Send at least one number, for example ac_power.",
+    Reason.IMPLAUSIBLE: "A value cannot be true and was set aside: {}.",
+    Reason.FOREIGN_SERIAL: "The serial {} belongs to another account. Check the serial, or ask an administrator.",
+    Reason.ANOTHER_DEVICE: "A second device, {}, uses this login. Give each device a login of its own.",
+    Reason.BAD_TIME: "The time in the message cannot be right; the time of arrival was used. Check the clock.",
+    Reason.STORE_REFUSED: "The store did not take this reading: {}.",
+    Reason.NOT_UNDERSTOOD: "The bridge failed on this message. It is kept; the fault is ours.",
+}
+
+_DETAIL_LENGTH = 300
+_SHOWN_LENGTH = 160
+
+
+def sentence(reason: Reason, subject: str = "") -> str:
+    """The owner's sentence; ``subject`` is a name or number out of the message, cut to what fits on a line."""
+    shown = "".join(character if character.isprintable() else "?" for character in subject)
+    if len(shown) > _SHOWN_LENGTH:
+        shown = shown[:_SHOWN_LENGTH] + "…"
+    return SENTENCES[reason].format(shown)[:_DETAIL_LENGTH]

@@ -1,0 +1,101 @@
+"""A real Mosquitto with our own configuration, on a port of the kernel's choice in a temporary folder."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from schema.broker_files import ACL, CONFIGURATION, PASSWORDS, render
+from schema.topics import BRIDGE_USER
+from schema.verifiers import verifier
+from tests.services import found, free_port
+
+_TEMPLATES = Path(__file__).parents[1] / "mosquitto"
+_PATIENCE_S = 10.0
+BRIDGE_PASSWORD = "bridge-password-of-the-tests"
+
+
+class Broker:
+    """A broker that can be stopped, killed and started again on the same port with the same data."""
+
+    def __init__(self, folder: Path, *, extra: str = "") -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._binary = found("mosquitto", Path("/usr/sbin"), Path("/usr/local/sbin"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._verifiers: dict[str, str] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        template = "".join((_TEMPLATES / name).read_text() for name in (CONFIGURATION, "persistence-2.0.conf")) + extra
+        user = "root" if os.geteuid() == 0 else "mosquitto"
+        text = render(template, port=self.port, folder=folder, user=user, address="127.0.0.1")
+        (folder / CONFIGURATION).write_text(text)
+        shutil.copy(_TEMPLATES / ACL, folder / ACL)
+        self.allow({BRIDGE_USER: BRIDGE_PASSWORD})
+
+    def allow(self, secrets: Mapping[str, str]) -> None:
+        """Add these users to the password file; a running broker is told."""
+        self._verifiers |= {name: verifier(secret) for name, secret in secrets.items()}
+        lines = "".join(f"{name}:{text}\n" for name, text in self._verifiers.items())
+        (self.folder / PASSWORDS).write_text(lines)
+        if self.running:
+            self.reload()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """Everything the broker has said."""
+        return (self.folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start it and return when it accepts connections."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binary, "-c", str(self.folder / CONFIGURATION)], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            if not self.running:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"mosquitto did not start:\n{self.log}")
+
+    def stop(self) -> None:
+        """Ask it to end, as an operator would; it saves its queue."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it without warning: what it has not saved is lost."""
+        self._end(signal.SIGKILL)
+
+    def reload(self) -> None:
+        """Have the password file read again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait(_PATIENCE_S)
+
+
+@contextmanager
+def broker(folder: Path, *, extra: str = "") -> Iterator[Broker]:
+    """A running broker; ``extra`` lines are appended to its configuration."""
+    server = Broker(folder, extra=extra)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
