@@ -51,6 +51,11 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _say_at_once(text: str) -> None:
+    """Whoever started us waits for a mail's link: it must not lie in a buffer."""
+    print(text, flush=True)
+
+
 @asynccontextmanager
 async def _opened(settings: PortalSettings) -> AsyncGenerator[Parts, None]:
     """Databases and store opened, and closed again."""
@@ -58,7 +63,9 @@ async def _opened(settings: PortalSettings) -> AsyncGenerator[Parts, None]:
     live_engine = await live.open_live(settings.live_url)
     reader = open_reader(settings.store, path=settings.readings_path)
     try:
-        yield make_parts(settings, sessions=sessions_for(engine), live_engine=live_engine, reader=reader)
+        yield make_parts(
+            settings, sessions=sessions_for(engine), live_engine=live_engine, reader=reader, say=_say_at_once
+        )
     finally:
         await reader.close()
         await live_engine.dispose()

@@ -66,7 +66,7 @@ def make_parts(
     now: Clock = utc_now,
     hasher: PasswordHasher | None = None,
     transport: Transport | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None],
 ) -> Parts:
     """The portal's surroundings. ``say`` gets each mail's subject and link where no mail server is named."""
     transport = transport or (

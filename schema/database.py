@@ -55,10 +55,11 @@ def create_engine_for(url: str, *, synchronous: str = "FULL") -> AsyncEngine:
     """An engine for ``url``. ``synchronous`` is SQLite's: FULL survives a power cut, NORMAL is for what may be lost."""
     target = make_url(async_url(url))
     if not is_sqlite(url):
-        return create_async_engine(target, pool_pre_ping=True)
+        return create_async_engine(target, pool_pre_ping=True, hide_parameters=True)
     if target.database:
         Path(target.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(target)
+    # An error's text ends in a log: it names the statement, never the e-mail, hash or token that it was given.
+    engine = create_async_engine(target, hide_parameters=True)
     _prepare_sqlite(engine.sync_engine, synchronous)
     return engine
 

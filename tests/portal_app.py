@@ -134,6 +134,7 @@ async def running_portal(folder: Path, **values: Any) -> AsyncGenerator[RunningP
         now=clock,
         hasher=CHEAP,
         transport=bag,
+        say=lambda _: None,
     )
     app = create_app(parts)
     try:
