@@ -87,6 +87,11 @@ def string(state: State, light: float, seconds: float) -> Values:
     }
 
 
+def _signed(watts: float) -> float:
+    """Rounded, and nothing is just nothing, not minus nothing."""
+    return round(watts, 1) or 0.0
+
+
 _BATTERY_KWH = 10.0
 _BATTERY_W = 4_000.0
 
@@ -118,11 +123,11 @@ def hybrid(state: State, light: float, seconds: float, hour: float) -> Values:
         "status": "normal",
         "dc_power": round(pv, 1),
         "ac_power": round(pv + battery, 1),
-        "battery_power": round(battery, 1),
+        "battery_power": _signed(battery),
         "battery_soc": round(100.0 * state.charge, 1),
         "battery_voltage": round(48.0 + 5.0 * state.charge, 2),
         "battery_temperature": round(19.0 + abs(battery) / 500.0, 1),
-        "grid_power": round(grid, 1),
+        "grid_power": _signed(grid),
         "load_power": round(load, 1),
         "temperature": round(20.0 + 22.0 * light, 1),
         **_string(1, panels[0], 390.0),

@@ -13,12 +13,13 @@ def main(*, demo: bool) -> int:
     from portal.provisioner.app import open_provisioner  # noqa: PLC0415
     from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder  # noqa: PLC0415
     from portal.provisioner.password_file import LoginsWouldVanish  # noqa: PLC0415
-    from schema import migrate  # noqa: PLC0415
+    from schema import logs, migrate  # noqa: PLC0415
     from schema.database import create_engine_for  # noqa: PLC0415
     from schema.settings import ProvisionerSettings, SettingsInvalid, load  # noqa: PLC0415
 
     async def work() -> None:
         settings = load(ProvisionerSettings)
+        logs.configure(settings.log_format)
         engine = create_engine_for(settings.database_url)
         await migrate.upgrade(engine)
         await engine.dispose()

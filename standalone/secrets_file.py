@@ -24,7 +24,6 @@ COMPOSE: Mapping[str, Callable[[], str]] = {
     **STANDALONE,
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
     "INFLUX_OPERATOR_TOKEN": lambda: secrets.token_urlsafe(48),
-    "INFLUX_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(24),
 }
 
 

@@ -4,6 +4,7 @@ No database transaction is open while InfluxDB is asked: on SQLite it would hold
 provisioner runs (``BrokerFolder.held``), so nobody else fills these columns in between.
 """
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ Table = type[OwnerPlacement] | type[Placement]
 RowT = TypeVar("RowT", OwnerPlacement, Placement)
 
 _KEYS = {OwnerPlacement: OwnerPlacement.owner_id, Placement: Placement.inverter_id}
+# User, organisation and bucket that InfluxDB's set-up asks for; nothing of ours is ever stored there.
+OPERATOR = "operator"
 _ERROR_LENGTH = 300
 _WHOLE_SERVER = "server"
 
@@ -71,12 +74,14 @@ class InfluxPlaces:
         self._keeping = keeping
         self._now = now
         self._backoff = backoff
+        self._set_up_seen = False
 
     async def turn(self) -> float | None:
         """Bring every due place as far as it goes; seconds until the next retry."""
         if not self._backoff.is_due(_WHOLE_SERVER):
             return self._backoff.next_due_s()
         try:
+            await self._set_up()
             for owner_id in await self._pending_owners():
                 await self._attempt(OwnerPlacement, owner_id, self._owner)
             for inverter_id in await self._pending_inverters():
@@ -88,6 +93,16 @@ class InfluxPlaces:
         else:
             self._backoff.succeeded(_WHOLE_SERVER)
         return self._backoff.next_due_s()
+
+    async def _set_up(self) -> None:
+        """Make a fresh server ours, once per process. Its first user's password is thrown away: the token suffices."""
+        if self._set_up_seen:
+            return
+        if await self._manager.onboard(
+            username=OPERATOR, password=secrets.token_urlsafe(32), organisation=OPERATOR, bucket=OPERATOR
+        ):
+            _log.info("influxdb.set_up", server=self._server)
+        self._set_up_seen = True
 
     async def _attempt(self, table: Table, key: UUID, steps: Callable[[UUID], Awaitable[None]]) -> None:
         """One row's steps. Its own trouble is noted on it and waits; the whole server's ends the turn."""
