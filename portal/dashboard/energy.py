@@ -79,8 +79,10 @@ def _base(before: Sample | None, first: Sample, last: Sample) -> tuple[Sample, t
     if before is None:
         return first, ()
     gap_kwh = first.value - before.value
-    if last.value < before.value - RESOLUTION_KWH / 2:
+    if max(first.value, last.value) < before.value - RESOLUTION_KWH / 2:
         return first, ("The counter started again since the day before.",)
+    if before.value == 0.0 and gap_kwh > RESTART_CREDIT_KWH:
+        return first, ("A counter of 0 the evening before was no measurement.",)
     if first.at - before.at <= CREDITED_GAP:
         return before, ()
     if gap_kwh > RESOLUTION_KWH / 2:

@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.dashboard.days import zone_named
-from portal.inverters.grants import visible_to
+from portal.inverters.grants import owned_by, visible_to
 from schema.models import Inverter, LoginSession, Owner, OwnerPlacement, Placement, PlacementState
 from schema.sealing import CannotUnseal, Sealer
 from schema.timeseries.port import Source
@@ -18,32 +18,38 @@ from schema.timeseries.port import Source
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """One visible inverter. ``source`` is None while its place is not ready, or its token cannot be opened."""
+    """One visible inverter. ``source`` is None while its place is not ready, or its token cannot be opened; ``mine``
+    says that the account may change it, not only look.
+    """
 
     id: UUID
     name: str
     serial: str
     zone: ZoneInfo
     rated_power_w: int | None
+    mine: bool
     source: Source | None = field(repr=False)
 
 
 async def visible(session: AsyncSession, account_id: UUID, now: datetime, sealer: Sealer) -> Sequence[Station]:
     """All inverters the account may see at ``now``, by name."""
-    rows = await session.execute(_with_places().where(visible_to(account_id, now)).order_by(Inverter.name, Inverter.id))
-    return [_station(inverter, owner, place, home, sealer) for inverter, owner, place, home in rows]
+    wanted = _with_places(account_id, now).order_by(Inverter.name, Inverter.id)
+    rows = await session.execute(wanted)
+    return [
+        _station(inverter, owner, place, home, sealer=sealer, mine=mine) for inverter, owner, place, home, mine in rows
+    ]
 
 
 async def one_visible(
     session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime, sealer: Sealer
 ) -> Station | None:
     """One inverter, or None where there is none or it is none of the account's business."""
-    wanted = _with_places().where(visible_to(account_id, now), Inverter.id == inverter_id)
+    wanted = _with_places(account_id, now).where(Inverter.id == inverter_id)
     row = (await session.execute(wanted)).one_or_none()
     if row is None:
         return None
-    inverter, owner, place, home = row
-    return _station(inverter, owner, place, home, sealer)
+    inverter, owner, place, home, mine = row
+    return _station(inverter, owner, place, home, sealer=sealer, mine=mine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +75,26 @@ async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, no
     )
 
 
-def _with_places() -> Select[Inverter, Owner, Placement | None, OwnerPlacement | None]:
+def _with_places(
+    account_id: UUID, now: datetime
+) -> Select[Inverter, Owner, Placement | None, OwnerPlacement | None, bool]:
     return (
-        select(Inverter, Owner, Placement, OwnerPlacement)
+        select(Inverter, Owner, Placement, OwnerPlacement, owned_by(account_id, now))
         .join(Owner, Owner.id == Inverter.owner_id)
         .outerjoin(Placement, Placement.inverter_id == Inverter.id)
         .outerjoin(OwnerPlacement, OwnerPlacement.owner_id == Inverter.owner_id)
+        .where(visible_to(account_id, now))
     )
 
 
 def _station(
-    inverter: Inverter, owner: Owner, placement: Placement | None, home: OwnerPlacement | None, sealer: Sealer
+    inverter: Inverter,
+    owner: Owner,
+    placement: Placement | None,
+    home: OwnerPlacement | None,
+    *,
+    sealer: Sealer,
+    mine: bool,
 ) -> Station:
     return Station(
         id=inverter.id,
@@ -87,6 +102,7 @@ def _station(
         serial=inverter.serial,
         zone=zone_named(owner.time_zone),
         rated_power_w=inverter.rated_power_w,
+        mine=mine,
         source=_source(inverter, placement, home, sealer),
     )
 
