@@ -24,6 +24,7 @@ from portal.templating import page
 
 _EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _RECONNECT_MS = 3000
+_FIRST_DAY = date(2000, 1, 1)
 _NO_HISTORY = "History is not available right now."
 
 
@@ -121,11 +122,14 @@ async def _messages(found: AsyncIterator[Event]) -> AsyncIterator[ServerSentEven
 
 
 def _date(text: str) -> date | None:
-    """The day an address names, None for today; nonsense is a page that does not exist."""
+    """The day an address names, None for today; nonsense, and a day before all inverters, is no page."""
     try:
-        return date.fromisoformat(text) if text else None
+        found = date.fromisoformat(text) if text else None
     except ValueError:
         raise NotFoundException from None
+    if found is not None and found < _FIRST_DAY:
+        raise NotFoundException
+    return found
 
 
 def _summary(found: Detail, numbers: Numbers) -> str:

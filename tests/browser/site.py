@@ -5,7 +5,7 @@ that "today" has a curve whenever the tests run.
 """
 
 import asyncio
-import math
+import socket
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import uvicorn
 from sqlalchemy import select
@@ -27,28 +26,18 @@ from portal.parts import Parts
 from schema import live, migrate
 from schema.database import create_engine_for, sessions_for
 from schema.live import open_live
-from schema.models import Audience, Grant, Inverter, LoginSession, Placement, PlacementState, Rung
+from schema.models import Audience, Grant, Inverter, LoginSession, Placement, PlacementState
 from schema.readings import Reading
 from schema.timeseries.line_protocol import encode
 from schema.timeseries.port import Destination
 from schema.timeseries.stores import open_reader, open_writer
 from tests.portal_app import CHEAP, portal_settings
 from tests.services import free_port
+from tests.watts import afternoon_zone, live_row
 
 ResultT = TypeVar("ResultT")
 
-_CITIES = (
-    "Pacific/Honolulu", "America/Anchorage", "America/Los_Angeles", "America/Denver", "America/Chicago",
-    "America/New_York", "America/Halifax", "America/Sao_Paulo", "Atlantic/South_Georgia", "Atlantic/Azores",
-    "Africa/Dakar", "Africa/Lagos", "Africa/Cairo", "Africa/Nairobi", "Asia/Dubai", "Asia/Karachi", "Asia/Dhaka",
-    "Asia/Bangkok", "Asia/Manila", "Asia/Tokyo", "Australia/Brisbane", "Pacific/Noumea", "Pacific/Fiji",
-)  # fmt: skip
 PASSWORD = "correct horse battery staple"
-
-
-def afternoon_zone(now: datetime) -> str:
-    """A city in whose zone it is nearest to three in the afternoon."""
-    return min(_CITIES, key=lambda city: abs(now.astimezone(ZoneInfo(city)).hour - 15))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +109,7 @@ class Site:
     ) -> None:
         """Write the live row as the bridge would after a reading."""
         self._version += 1
-        when = at or datetime.now(UTC)
-        row: dict[str, object] = {
-            "inverter_id": inverter, "version": self._version, "rung": Rung.VALUES_PLAUSIBLE, "values": values,
-            "reading_at": when, "seen_at": when, "refusal": "", "refusal_detail": "", "refused_at": None,
-        }  # fmt: skip
+        row = live_row(inverter, values, version=self._version, at=at or datetime.now(UTC))
         self.do(live.put(self.parts.live_engine, [row | columns]))
 
     def record(self, person: Person, inverter: UUID, readings: list[Reading]) -> None:
@@ -137,41 +122,19 @@ async def _owner_of(session: AsyncSession, account_id: UUID) -> UUID:
     return (await session.scalars(select(Grant.owner_id).where(Grant.account_id == account_id))).one()
 
 
-def sunny_days(
-    days: int, *, peak_w: float, now: datetime, zone: str, total_kwh: float = 1200.0, battery: bool = False
-) -> list[Reading]:
-    """Readings every five minutes of daylight of the last ``days`` days, the counter counting along."""
-    readings = []
-    start = (
-        (now - timedelta(days=days - 1)).astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    )
-    at = start.astimezone(UTC)
-    while at <= now:
-        local = at.astimezone(ZoneInfo(zone))
-        height = math.sin(math.pi * (local.hour + local.minute / 60 - 6) / 13)
-        cloud = 0.72 + 0.28 * math.sin(local.toordinal() * 1.7 + local.minute / 9) * math.cos(local.hour / 2.1)
-        watts = max(height, 0.0) * peak_w * cloud * (1 - 0.06 * (local.toordinal() % 5))
-        total_kwh += watts / 12_000
-        gap = local.hour == 11 and local.minute < 40
-        if height > 0 and not gap:
-            values = {
-                "ac_power": round(watts, 1), "total_energy": round(total_kwh, 1), "temperature": 41.5,
-                "dc_pv1_power": round(watts * 0.55, 1), "dc_pv2_power": round(watts * 0.49, 1),
-                "dc_pv1_voltage": 38.4, "dc_pv2_voltage": 37.9, "dc_pv1_current": 4.31, "dc_pv2_current": 3.87,
-                "ac_voltage": 231.4, "ac_frequency": 50.01, "status": 2.0,
-            }  # fmt: skip
-            if battery:
-                values |= {"dc_power": round(watts * 1.04, 1), "battery_soc": 76.0, "battery_power": -640.0,
-                           "battery_voltage": 52.1, "battery_temperature": 23.5, "battery_day_charge": 3.4,
-                           "grid_power": -210.0, "grid_day_export": 2.1, "grid_day_import": 0.4,
-                           "load_power": 480.0}  # fmt: skip
-            readings.append(Reading(at=at, values=values, extra={}))
-        at += timedelta(minutes=5)
-    return readings
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    ready: threading.Event
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Set the event once the port is open."""
+        await super().startup(sockets)
+        self.ready.set()
 
 
 @asynccontextmanager
-async def _portal(folder: Path, port: int) -> AsyncIterator[tuple[Parts, uvicorn.Server]]:
+async def _portal(folder: Path, port: int) -> AsyncIterator[tuple[Parts, _Server]]:
     settings = portal_settings(folder, base_url=f"http://127.0.0.1:{port}")
     engine, live_engine = create_engine_for(settings.database_url), await open_live(settings.live_url)
     await migrate.upgrade(engine)
@@ -188,7 +151,7 @@ async def _portal(folder: Path, port: int) -> AsyncIterator[tuple[Parts, uvicorn
         create_app(parts), host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=1
     )
     try:
-        yield parts, uvicorn.Server(config)
+        yield parts, _Server(config)
     finally:
         await reader.close()
         await live_engine.dispose()
@@ -205,11 +168,8 @@ def running_site(folder: Path) -> Iterator[Site]:
     async def serve() -> None:
         async with _portal(folder, port) as (parts, server):
             made.extend((parts, server, asyncio.get_running_loop()))
-            running = asyncio.create_task(server.serve(), name="site")
-            while not server.started and not running.done():
-                await asyncio.sleep(0.01)
-            ready.set()
-            await running
+            server.ready = ready
+            await server.serve()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="site", daemon=True)
     thread.start()
