@@ -10,9 +10,10 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
+from sqlalchemy import select
 
 from portal.accounts import service
-from schema.models import Account, Grant, Inverter, Role
+from schema.models import Account, Feed, Grant, Inverter, Login, Role
 from tests.portal_app import RunningPortal
 
 PASSWORD = "nine green bottles"
@@ -98,6 +99,13 @@ async def sign_up(portal: RunningPortal, person: Person, *, admin: bool = False)
         assert isinstance(account, Account)
         await service.mark_verified(session, account.id, server=portal.parts.settings.influx_url, now=portal.clock())
         person.account_id = account.id
+
+
+async def login_of(portal: RunningPortal, inverter_id: UUID) -> Login:
+    """The newest living login of an inverter."""
+    async with portal.parts.sessions() as session:
+        statement = select(Login).join(Feed, Feed.login == Login.name).where(Feed.inverter_id == inverter_id)
+        return (await session.scalars(statement.order_by(Login.registry_version.desc()).limit(1))).one()
 
 
 async def allow(portal: RunningPortal, person: Person, inverter_id: UUID, role: Role) -> None:
