@@ -58,6 +58,7 @@ class Bridge:
     async def open(self, store: PointWriter | None = None) -> AsyncIterator[None]:
         """Build every part and close it again; ``store`` takes the place of the one the settings name."""
         settings, clock, counters = self.settings, self.clock, self.counters
+        await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
             self.store = store or open_writer(
                 settings.store, path=settings.readings_path, timeout_s=settings.store_timeout_s

@@ -28,6 +28,7 @@ from schema.timeseries import line_protocol
 OLDEST = timedelta(days=730)
 NEWEST = timedelta(minutes=10)
 _TICK = timedelta(milliseconds=1)
+_MOST_AHEAD = timedelta(seconds=1)
 _LONGEST_PAYLOAD_KEPT = 4_096
 _LONGEST_TOPIC_KEPT = 512
 
@@ -182,9 +183,10 @@ class Pipeline:
         )
 
     def _arrival(self, route: Route, received_at: datetime) -> datetime:
-        """Time of arrival, a millisecond apart where documents came in one read: equal times would merge."""
+        """Time of arrival, a millisecond apart where documents came at once: equal times would merge."""
         last = self._arrivals.get(route.feed_id)
-        at = received_at if last is None or received_at - last >= _TICK else last + _TICK
+        ahead = last is not None and timedelta(0) <= last + _TICK - received_at <= _MOST_AHEAD
+        at = last + _TICK if last is not None and ahead else received_at
         self._arrivals[route.feed_id] = at
         return at
 

@@ -170,12 +170,13 @@ class MqttSession:
         if topic.startswith("$SYS/"):
             self._on_broker_log(message.payload.decode(errors="replace"), now)
             return
-        token = self.window.admit(message.mid if message.qos else 0)
-        if token is None:
-            return
         if topic == MARKER_TOPIC:
             self._backlog = self._backlog and message.payload != self._marker
-            self.settle([token])
+            if self._client is not None and message.qos:
+                self._client.acknowledge([message.mid])
+            return
+        token = self.window.admit(message.mid if message.qos else 0)
+        if token is None:
             return
         self._inbox.append(Delivery(token, topic, bytes(message.payload), now, message.retain, self._backlog))
         self._arrived.set()
