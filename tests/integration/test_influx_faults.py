@@ -2,18 +2,22 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from schema.timeseries.influx2.reader import Influx2Reader
 from schema.timeseries.influx2.writer import Influx2Writer
-from schema.timeseries.port import BatchTooLarge, StoreMisconfigured, StoreUnavailable
+from schema.timeseries.port import BatchTooLarge, Destination, StoreMisconfigured, StoreUnavailable
+from schema.timeseries.stores import open_manager
 from tests.fake_influx import FakeInflux, Fault
 from tests.store_set_ups import ALICE, BOB, DAY, Place, StoreSetUp, encoded, fake_influx, reading
 
@@ -119,6 +123,38 @@ async def test_every_request_carries_its_own_triple(store: StoreSetUp) -> None:
         for number, place in enumerate(places)
     }
     assert {(seen.org_id, seen.bucket_id, seen.token_id, seen.serials) for seen in server(store).writes} == expected
+
+
+async def test_the_fake_runs_as_a_process_of_its_own_too() -> None:
+    """As whole installations use it: its address comes first, faults and the log go over HTTP, TERM ends it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.fake_influx", "--port", "0"), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().strip()
+    manager, writer = open_manager(url, "op"), Influx2Writer()
+
+    await manager.onboard(username="u", password="p" * 12, organisation="o", bucket="b")
+    org_id = await manager.find_or_create_organisation("alice")
+    bucket_id = await manager.find_or_create_bucket(org_id, "b")
+    made = await manager.create_token(org_id, "w", bucket_id=bucket_id, write=True)
+    place = Destination(uuid4(), ALICE, url, org_id, bucket_id, made.token)
+    async with aiohttp.ClientSession() as http:
+        await http.post(f"{url}/fake/faults", json={"status": 503, "retry_after": "3"})
+        with pytest.raises(StoreUnavailable):
+            await writer.write(place, LINES)
+        await writer.write(place, LINES)
+        async with http.get(f"{url}/fake/writes") as answer:
+            writes = await answer.json()
+    await writer.close()
+    await manager.close()
+    process.terminate()
+
+    assert [(seen["status"], seen["token_id"], seen["serials"]) for seen in writes] == [
+        (503, made.authorization_id, ["A1B2C3D4"]),
+        (204, made.authorization_id, ["A1B2C3D4"]),
+    ]
+    assert await process.wait() == 0
 
 
 @asynccontextmanager

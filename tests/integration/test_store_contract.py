@@ -136,6 +136,18 @@ async def test_a_counter_day_knows_before_first_last_and_maximum(store: StoreSet
     ]
 
 
+async def test_a_silent_week_ends_what_a_counter_knows_of_before(store: StoreSetUp) -> None:
+    """Day after day the last value is remembered, and after seven days it is not: one that old hides a repair."""
+    place = await store.place(ALICE)
+    day = timedelta(days=1)
+    await store.write(place, reading(DAY + 0.5 * day, total_energy=5.0))
+    ranges = [(DAY + number * day, DAY + (number + 1) * day) for number in range(10)]
+
+    days = await store.reader.counter_days(place.source, "total_energy", ranges)
+
+    assert [one.before is not None for one in days] == [False, *[True] * 7, False, False]
+
+
 async def test_latest_looks_no_further_back_than_asked_and_sees_a_clock_ahead(store: StoreSetUp) -> None:
     """``since`` belongs to the span; a publisher's clock may run ahead."""
     place = await store.place(ALICE)
