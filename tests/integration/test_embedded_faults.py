@@ -1,0 +1,121 @@
+"""The embedded store's file when the disk fails it: full, missing, spoiled. Unavailable, never empty, never wrong."""
+
+import asyncio
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from schema.timeseries.embedded.reader import EmbeddedReader
+from schema.timeseries.embedded.writer import EmbeddedWriter
+from schema.timeseries.port import Destination, Source, StoreUnavailable
+from tests.store_set_ups import ALICE, DAY, encoded, reading
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file is going to be."""
+    return tmp_path / "readings.db"
+
+
+def destination() -> Destination:
+    """A new inverter of Alice's."""
+    return Destination(uuid4(), ALICE)
+
+
+def source() -> Source:
+    """An inverter of Alice's, to read."""
+    return Source(ALICE, uuid4())
+
+
+async def test_a_full_disk_is_unavailable_until_there_is_room(path: Path) -> None:
+    """Nothing of the refused write is there, and the next one after room was made is taken."""
+    to = destination()
+    writer = EmbeddedWriter(path)
+    await writer.write(to, [])
+    file = writer._opened()
+    many = encoded(*(reading(DAY + timedelta(seconds=second), ac_power=1.0) for second in range(20_000)))
+    limited = _Limited(file.connection, _pages(path) + 5)
+    writer._file = type(file)(limited, file.scales, file.keys)  # type: ignore[arg-type]  # stands in for a connection
+
+    with pytest.raises(StoreUnavailable, match="full"):
+        await writer.write(to, many)
+    await writer.write(to, many[:1])
+    await writer.close()
+
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM point").fetchone() == (1,)
+    connection.close()
+
+
+def _spoil(path: Path) -> None:
+    path.write_bytes(b"this is no database, " * 500)
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
+
+
+class _Limited:
+    """A connection whose file may not grow beyond some pages: a disk that is full. The writer's thread uses it."""
+
+    def __init__(self, connection: sqlite3.Connection, pages: int) -> None:
+        self._connection = connection
+        self._pages = pages
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+    def executemany(self, statement: str, rows: list[tuple[int, ...]]) -> None:
+        self._connection.execute(f"PRAGMA max_page_count = {self._pages}")
+        self._connection.executemany(statement, rows)
+
+
+def _pages(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.close()
+    return int(pages)
+
+
+async def test_a_file_that_cannot_be_made_is_unavailable_until_it_can(tmp_path: Path) -> None:
+    """The folder is missing at the start, and is there later: no restart is needed."""
+    folder = tmp_path / "later"
+    writer, to = EmbeddedWriter(folder / "readings.db"), destination()
+
+    with pytest.raises(StoreUnavailable):
+        await writer.write(to, encoded(reading(DAY, ac_power=1.0)))
+    await asyncio.to_thread(folder.mkdir)
+    await writer.write(to, encoded(reading(DAY, ac_power=1.0)))
+    await writer.close()
+
+    assert _is_there(folder / "readings.db")
+
+
+async def test_a_file_that_is_no_database_is_unavailable(path: Path) -> None:
+    """Neither side takes it for an empty store."""
+    _spoil(path)
+    writer, reader = EmbeddedWriter(path), EmbeddedReader(path)
+
+    with pytest.raises(StoreUnavailable):
+        await writer.write(destination(), encoded(reading(DAY, ac_power=1.0)))
+    with pytest.raises(StoreUnavailable):
+        await reader.latest(source(), DAY)
+
+    await writer.close()
+    await reader.close()
+
+
+async def test_a_reader_without_a_file_says_so_and_makes_none(path: Path) -> None:
+    """ "Could not look" is not "nothing there", and the portal never makes the bridge's file."""
+    reader = EmbeddedReader(path)
+
+    with pytest.raises(StoreUnavailable):
+        await reader.latest(source(), DAY)
+
+    assert not _is_there(path)
+    await reader.close()
