@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 import structlog
 import uvicorn
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal.accounts import service
 from portal.accounts.forms import ChosenPassword, Email
@@ -100,7 +101,7 @@ async def _create_admin(settings: PortalSettings, email: str, password: str) -> 
             known = account or await service.find(session, email)
             if known is None:
                 return f"{email} was removed at this very moment; please try again."
-            await service.mark_verified(session, known.id, server=settings.influx_url, now=parts.now())
+            await service.mark_verified(session, known.id, server=parts.store_server, now=parts.now())
             await service.make_admin(session, known.id)
         return f"{email} is an administrator now" + (" (its password is unchanged)." if account is None else ".")
 
@@ -117,7 +118,13 @@ def _admin(settings: PortalSettings, email: str) -> int:
         for fault in error.errors(include_input=False, include_url=False):
             print(f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return 1
-    print(asyncio.run(_create_admin(settings, wanted.email, wanted.password)))
+    try:
+        print(asyncio.run(_create_admin(settings, wanted.email, wanted.password)))
+    except (SQLAlchemyError, OSError) as error:
+        kind = type(error).__name__
+        said = f"The database does not answer ({kind}). Is it there, and did `python -m schema migrate` run?"
+        print(said, file=sys.stderr)
+        return 1
     return 0
 
 

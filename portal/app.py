@@ -114,7 +114,7 @@ def create_app(parts: Parts) -> Litestar:
 def _routers(auth: Auth) -> list[Router]:
     """Four ways in: pages for everybody, pages with a cookie, programs for everybody, programs with a bearer token."""
     return [
-        Router("/", route_handlers=PAGES_OPEN, include_in_schema=False),
+        Router("/", route_handlers=PAGES_OPEN, include_in_schema=False, middleware=[auth.recognising]),
         Router("/", route_handlers=PAGES_SIGNED_IN, include_in_schema=False, middleware=[auth.pages.middleware]),
         # No cookie opens these, so no foreign page can ride on one: they need no form token.
         Router("/", route_handlers=PROGRAMS_OPEN, opt={"exclude_from_csrf": True}),

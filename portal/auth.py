@@ -3,7 +3,7 @@
 A token says only which session row to look for; what its bearer may do is read from the database at each request.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
 from litestar.exceptions import NotAuthorizedException, NotFoundException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
+from litestar.middleware import DefineMiddleware
 from litestar.middleware.authentication import AuthenticationResult
 from litestar.security.jwt import JWTAuth, JWTCookieAuth, JWTCookieAuthenticationMiddleware, Token
 
@@ -45,6 +46,17 @@ class _CookieOnly(JWTCookieAuthenticationMiddleware):
         return await self.authenticate_token(encoded_token=cookie, connection=connection)
 
 
+class _CookieMaybe(_CookieOnly):
+    """For pages that everybody may see: who is signed in is recognised, who is not is nobody."""
+
+    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+        """Never raises for a missing or worthless cookie."""
+        try:
+            return await super().authenticate_request(connection)
+        except NotAuthorizedException:
+            return AuthenticationResult(user=None, auth=None)
+
+
 async def _visitor(token: Token, connection: Connection, audience: Audience) -> Visitor | None:
     parts = parts_of(connection)
     try:
@@ -70,6 +82,11 @@ class Auth:
     pages: JWTCookieAuth[Visitor, Token] = field(repr=False)
     api: JWTAuth[Visitor, Token] = field(repr=False)
     secure: bool
+
+    @property
+    def recognising(self) -> DefineMiddleware:
+        """The layer of pages that need no log-in but show who is there."""
+        return replace(self.pages, authentication_middleware_class=_CookieMaybe).middleware
 
     def page_cookie(self, row: LoginSession) -> Cookie:
         """The cookie that signs this device in; scripts cannot read it."""

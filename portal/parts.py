@@ -17,6 +17,7 @@ from portal.throttle import Throttle
 from schema.database import Sessions
 from schema.sealing import Sealer
 from schema.settings import PortalSettings
+from schema.timeseries.kinds import StoreKind
 from schema.timeseries.port import SeriesReader
 
 Clock = Callable[[], datetime]
@@ -44,6 +45,11 @@ class Parts:
     throttle: Throttle
     links: MailedLinks
     now: Clock = utc_now
+
+    @property
+    def store_server(self) -> str:
+        """What a new placement names as its server: InfluxDB's address, empty for the embedded store."""
+        return self.settings.influx_url if self.settings.store is StoreKind.INFLUX2 else ""
 
     @property
     def mail_is_kept(self) -> bool:

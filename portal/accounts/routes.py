@@ -32,8 +32,10 @@ _NO_LOG_IN = "E-mail and password do not fit, or the address is not confirmed ye
 
 
 @get("/signup")
-async def sign_up_form(request: AnyRequest) -> Template:
-    """An empty form."""
+async def sign_up_form(request: AnyRequest) -> Template | Redirect:
+    """An empty form; who is signed in already has no use for it."""
+    if request.user is not None:
+        return see_other("/")
     return page(request, "accounts/signup.html", form=EMPTY)
 
 
@@ -74,9 +76,7 @@ async def confirm(request: AnyRequest) -> Template | Redirect:
         return _spent(request, TokenPurpose.VERIFY)
     try:
         async with parts.sessions.begin() as session:
-            await service.confirm(
-                session, typed.token, key=parts.links.key, server=parts.settings.influx_url, now=parts.now()
-            )
+            await service.confirm(session, typed.token, key=parts.links.key, server=parts.store_server, now=parts.now())
     except TokenSpent:
         return _spent(request, TokenPurpose.VERIFY)
     return see_other("/login?notice=confirmed")
@@ -147,7 +147,7 @@ async def new_password(request: AnyRequest) -> Template | Redirect:
                 typed.token,
                 password_hash,
                 links=parts.links,
-                server=parts.settings.influx_url,
+                server=parts.store_server,
                 now=parts.now(),
             )
     except TokenSpent:
@@ -157,9 +157,12 @@ async def new_password(request: AnyRequest) -> Template | Redirect:
 
 
 @get("/login")
-async def log_in_form(request: AnyRequest, notice: FromQuery[str] = "") -> Template:
-    """An empty form that remembers where the visitor wanted to go."""
-    form = Submitted({"next": safe_next(request.query_params.get("next"))})
+async def log_in_form(request: AnyRequest, notice: FromQuery[str] = "") -> Template | Redirect:
+    """An empty form that remembers where the visitor wanted to go; who is signed in already goes there at once."""
+    wanted = safe_next(request.query_params.get("next"))
+    if request.user is not None:
+        return see_other(wanted)
+    form = Submitted({"next": wanted})
     return page(request, "accounts/login.html", form=form, notice=_NOTICES.get(notice, ""))
 
 

@@ -45,7 +45,7 @@ async def add(request: VisitorRequest) -> Template | Redirect:
     try:
         async with parts.sessions.begin() as session:
             added = await service.add(
-                session, request.user.account_id, typed, server=parts.settings.influx_url, now=parts.now()
+                session, request.user.account_id, typed, server=parts.store_server, now=parts.now()
             )
     except AlreadyYours as twin:
         form = form.wrong("serial", "You have added an inverter with this serial before.")
