@@ -25,8 +25,8 @@ from schema.readings import Reading
 from schema.timeseries.port import Destination, StoreError
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
-ALICE_LOGIN = "ALCE234567"
-BOB_LOGIN = "BQB2345678"
+ALICE_LOGIN = "AACE234567"
+BOB_LOGIN = "BBCE234567"
 
 
 class FakeTime:
