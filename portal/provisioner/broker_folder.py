@@ -24,18 +24,18 @@ class BrokerFolder:
     """Reads and replaces the files. As root they are given to the folder's owner: the user the broker becomes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Be the folder's only writer. Raises ``AnotherProvisioner``; the kernel lets go when the process ends."""
-        self._path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise AnotherProvisioner(f"another provisioner writes {self._path}") from error
+                raise AnotherProvisioner(f"another provisioner writes {self.path}") from error
             yield
         finally:
             os.close(descriptor)
@@ -62,25 +62,25 @@ class BrokerFolder:
 
     def _read(self, name: str) -> str | None:
         try:
-            return (self._path / name).read_text()
+            return (self.path / name).read_text()
         except FileNotFoundError:
             return None
 
     def _replace(self, name: str, text: str) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
-        draft = self._path / f".{name}.new"
+        self.path.mkdir(parents=True, exist_ok=True)
+        draft = self.path / f".{name}.new"
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
         with os.fdopen(descriptor, "w") as file:
             os.fchmod(descriptor, _MODE)
             if os.geteuid() == 0:
-                place = self._path.stat()
+                place = self.path.stat()
                 os.fchown(descriptor, place.st_uid, place.st_gid)
             file.write(text)
             file.flush()
             os.fsync(descriptor)
-        draft.replace(self._path / name)
-        folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        draft.replace(self.path / name)
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
         finally:
