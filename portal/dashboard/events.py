@@ -1,6 +1,7 @@
 """The stream behind an open page: what changed, checked against session and grants before it is written."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -54,14 +55,17 @@ class Stream:
         self._told: dict[UUID, Verdict] = {}
         self._told_of_all: Verdict | None = None
         self._checked_at: datetime | None = None
+        self._asking: asyncio.Task[Sight | None] | None = None
+        self._reading: asyncio.Task[dict[UUID, LiveRow]] | None = None
 
-    async def events(self, feed: LiveFeed) -> AsyncIterator[Event]:
+    async def events(self, feed: LiveFeed) -> AsyncGenerator[Event, None]:
         """First what is known now, then what changes; a line that keeps the connection open every 15 seconds."""
         sight = await self._look()
         if sight is None:
             return
         with feed.subscribed(sight.names) as subscription:
-            self._rows = await live.of(self._live_engine, sight.names)
+            self._reading = asyncio.create_task(live.of(self._live_engine, sight.names), name="portal.events.rows")
+            self._rows = await asyncio.shield(self._reading)
             for event in self._changed(sight, dict(self._rows)):
                 yield event
             while not subscription.closed:
@@ -81,11 +85,15 @@ class Stream:
         return await self._look() if due or at_once else sight
 
     async def _look(self) -> Sight | None:
-        now = self._clock()
+        self._checked_at = now = self._clock()
+        # A page that leaves cancels its stream at any moment: the question is asked to its end all the same, so that
+        # its database connection goes back to the pool instead of being torn down.
+        self._asking = asyncio.create_task(self._sight(now), name="portal.events.sight")
+        return await asyncio.shield(self._asking)
+
+    async def _sight(self, now: datetime) -> Sight | None:
         async with reading(self._sessions) as session:
-            sight = await stations.sight_of(session, self._watcher.account_id, self._watcher.session_id, now)
-        self._checked_at = now
-        return sight
+            return await stations.sight_of(session, self._watcher.account_id, self._watcher.session_id, now)
 
     def _changed(self, sight: Sight, changed: Mapping[UUID, LiveRow]) -> list[Event]:
         """An event for each changed inverter and each verdict that time has changed, then one about all of them."""
