@@ -17,6 +17,7 @@ from tests.services import found, free_port
 
 _TEMPLATES = Path(__file__).parents[1] / "mosquitto"
 _PATIENCE_S = 10.0
+_RELOADING = "Reloading config."
 BRIDGE_PASSWORD = "bridge-password-of-the-tests"
 
 
@@ -30,7 +31,9 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
         self._verifiers: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        template = "".join((_TEMPLATES / name).read_text() for name in (CONFIGURATION, "persistence-2.0.conf")) + extra
+        template = "".join((_TEMPLATES / name).read_text() for name in (CONFIGURATION, "persistence-2.0.conf"))
+        # The line "Reloading config." is one of information.
+        template += "log_type information\n" + extra
         user = "root" if os.geteuid() == 0 else "mosquitto"
         text = render(template, port=self.port, folder=folder, user=user, address="127.0.0.1")
         (folder / CONFIGURATION).write_text(text)
@@ -80,9 +83,14 @@ class Broker:
         self._end(signal.SIGKILL)
 
     def reload(self) -> None:
-        """Have the password file read again."""
+        """Have the password file read again; returns when it has been."""
         assert self._process is not None
+        before = self.log.count(_RELOADING)
         self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + _PATIENCE_S
+        # One thread does everything there: whoever connects after this line meets the new file.
+        while self.log.count(_RELOADING) == before and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

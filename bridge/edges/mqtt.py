@@ -56,8 +56,9 @@ class MqttSession:
         self._arrived = asyncio.Event()
         self._client: BrokerClient | None = None
         self._stopped = False
-        self._backlog = True
+        self.backlog = True
         self._marker = b""
+        self.subscribed = False
 
     async def receive(self) -> list[Delivery]:
         """Everything since the last call; copies whose connection was lost meanwhile are dropped."""
@@ -101,6 +102,7 @@ class MqttSession:
                 if not self._stopped:
                     _log.warning("broker.away", detail=str(fault), failures=failures)
             self._client = None
+            self.subscribed = False
             steady = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures, 10))
             await self._clock.sleep(steady * (0.5 + self._clock.dice() / 2))
 
@@ -145,6 +147,7 @@ class MqttSession:
         await client.subscribe(_LOG_SUBSCRIPTION, options=SubscribeOptions(qos=0), timeout=float("inf"))
         # Whatever comes before our own marker had been queued (DESIGN 4.4, Backlog).
         await client.publish(MARKER_TOPIC, self._marker, qos=1, timeout=float("inf"))
+        self.subscribed = True
         _log.info("broker.subscribed", session_present=client.session_present)
         self._on_subscribed()
 
@@ -154,7 +157,8 @@ class MqttSession:
         self.window.connection_opened()
         self._inbox.clear()
         self._client = client
-        self._backlog = True
+        self.subscribed = False
+        self.backlog = True
         self._marker = struct.pack("!Qd", self.window.received, self._clock.monotonic())
         _log.info("broker.connected", session_present=client.session_present, dropped=dropped)
 
@@ -171,12 +175,12 @@ class MqttSession:
             self._on_broker_log(message.payload.decode(errors="replace"), now)
             return
         if topic == MARKER_TOPIC:
-            self._backlog = self._backlog and message.payload != self._marker
+            self.backlog = self.backlog and message.payload != self._marker
             if self._client is not None and message.qos:
                 self._client.acknowledge([message.mid])
             return
         token = self.window.admit(message.mid if message.qos else 0)
         if token is None:
             return
-        self._inbox.append(Delivery(token, topic, bytes(message.payload), now, message.retain, self._backlog))
+        self._inbox.append(Delivery(token, topic, bytes(message.payload), now, message.retain, self.backlog))
         self._arrived.set()

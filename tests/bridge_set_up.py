@@ -1,0 +1,274 @@
+"""A whole bridge on real parts: Mosquitto, SQLite or PostgreSQL, a real store or a fake one; and publishers for it."""
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+from uuid import UUID, uuid4
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from sqlalchemy import select, update
+
+from bridge.app import Bridge
+from bridge.clock import Clock
+from bridge.counters import Counters
+from schema import live, migrate
+from schema.changes import registry_changed
+from schema.database import Sessions, create_engine_for, sessions_for
+from schema.models import (
+    ClaimState,
+    DeadLetter,
+    Feed,
+    Inverter,
+    LiveRow,
+    Login,
+    Owner,
+    OwnerPlacement,
+    Placement,
+    PlacementState,
+)
+from schema.settings import BridgeSettings
+from schema.timeseries.kinds import StoreKind
+from schema.timeseries.port import PointWriter, Sample, Source
+from schema.timeseries.stores import open_reader
+from schema.verifiers import new_login
+from tests.broker import BRIDGE_PASSWORD, Broker
+from tests.waiting import until, until_async
+
+SECRET = "secret-of-the-tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """One owner's inverter with its login."""
+
+    owner_id: UUID
+    inverter_id: UUID
+    login: str
+    serial: str
+
+    def topic(self, tail: str = "reading") -> str:
+        """A topic below the login."""
+        return f"deye/{self.login}/{tail}"
+
+
+class Home:
+    """The database and the broker of one test, and the settings of a bridge between them."""
+
+    def __init__(self, folder: Path, broker: Broker, database_url: str, **settings: object) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.settings = BridgeSettings.model_validate(
+            {
+                "database_url": database_url,
+                "live_database_url": f"sqlite:///{folder}/live.db",
+                "data_dir": folder / "data",
+                "token_key": base64.b64encode(os.urandom(32)).decode(),
+                "bridge_mqtt_password": BRIDGE_PASSWORD,
+                "mqtt_port": broker.port,
+                "log_format": "console",
+            }
+            | settings
+        )
+        self.engine = create_engine_for(database_url)
+        self.sessions: Sessions = sessions_for(self.engine)
+
+    def environment(self) -> dict[str, str]:
+        """The settings as a bridge process reads them."""
+        return {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": self.settings.database_url,
+            "LIVE_DATABASE_URL": self.settings.live_database_url,
+            "DATA_DIR": str(self.settings.data_dir),
+            "TOKEN_KEY": self.settings.token_key.get_secret_value(),
+            "BRIDGE_MQTT_PASSWORD": BRIDGE_PASSWORD,
+            "MQTT_PORT": str(self.broker.port),
+            "LOG_FORMAT": "json",
+        }
+
+    async def pair(
+        self,
+        *,
+        serial: str = "2711111111",
+        state: PlacementState = PlacementState.READY,
+        owner_id: UUID | None = None,
+        rated_power_w: int | None = None,
+    ) -> Paired:
+        """A new owner with one inverter and its login, as the portal and the provisioner would make them."""
+        now = datetime.now(UTC)
+        login = new_login()
+        async with self.sessions() as session, session.begin():
+            if owner_id is None:
+                owner = Owner(id=uuid4(), name="an owner", created_at=now)
+                session.add(owner)
+                await session.flush()
+                owner_id = owner.id
+                session.add(OwnerPlacement(owner_id=owner_id, state=PlacementState.READY, updated_at=now))
+            inverter = Inverter(
+                id=uuid4(),
+                owner_id=owner_id,
+                name="roof",
+                serial=serial,
+                rated_power_w=rated_power_w,
+                created_at=now,
+            )
+            session.add(inverter)
+            version = await registry_changed(session)
+            session.add(Login(name=login, owner_id=owner_id, verifier="-", registry_version=version, created_at=now))
+            await session.flush()
+            session.add(Feed(login=login, inverter_id=inverter.id))
+            session.add(Placement(inverter_id=inverter.id, state=state, updated_at=now))
+        self.broker.allow({login: SECRET})
+        return Paired(owner_id, inverter.id, login, serial)
+
+    async def place(self, paired: Paired) -> None:
+        """Provisioning finishes."""
+        async with self.sessions() as session, session.begin():
+            ready = update(Placement).where(Placement.inverter_id == paired.inverter_id)
+            await session.execute(ready.values(state=PlacementState.READY))
+            await registry_changed(session)
+
+    async def revoke(self, paired: Paired) -> None:
+        """The owner withdraws the login."""
+        async with self.sessions() as session, session.begin():
+            gone = update(Login).where(Login.name == paired.login)
+            await session.execute(gone.values(revoked_at=datetime.now(UTC)))
+            await registry_changed(session)
+
+    async def feed(self, paired: Paired) -> Feed:
+        """The feed's row as it is now."""
+        async with self.sessions() as session:
+            return (await session.scalars(select(Feed).where(Feed.login == paired.login))).one()
+
+    async def claim(self, paired: Paired) -> ClaimState:
+        """The feed's claim state now."""
+        return ClaimState((await self.feed(paired)).claim_state)
+
+    async def letters(self) -> list[DeadLetter]:
+        """The dead letters the pages would show."""
+        async with self.sessions() as session:
+            return list((await session.scalars(select(DeadLetter))).all())
+
+    async def live(self, paired: Paired) -> LiveRow | None:
+        """The live row the pages would show."""
+        engine = await live.open_live(self.settings.live_url)
+        try:
+            return (await live.of(engine, [paired.inverter_id])).get(paired.inverter_id)
+        finally:
+            await engine.dispose()
+
+    async def latest(self, paired: Paired) -> dict[str, Sample]:
+        """What the embedded store answers for this inverter, newest of each quantity."""
+        reader = open_reader(StoreKind.EMBEDDED, path=self.settings.readings_path)
+        try:
+            source = Source(paired.owner_id, paired.inverter_id)
+            return await reader.latest(source, datetime(2020, 1, 1, tzinfo=UTC))
+        finally:
+            await reader.close()
+
+    async def points(self, paired: Paired, quantity: str = "ac_power") -> dict[datetime, float]:
+        """Every point of one quantity in the embedded store, asked in windows of one second."""
+        reader = open_reader(StoreKind.EMBEDDED, path=self.settings.readings_path)
+        start = datetime.now(UTC) - timedelta(hours=3)
+        try:
+            source = Source(paired.owner_id, paired.inverter_id)
+            found = await reader.windows(source, [quantity], start, start + timedelta(hours=4), 1)
+            return {window.start: window.means[quantity] for window in found if quantity in window.means}
+        finally:
+            await reader.close()
+
+
+@asynccontextmanager
+async def home(folder: Path, broker: Broker, database_url: str = "", **settings: object) -> AsyncIterator[Home]:
+    """A migrated database beside a running broker."""
+    place = Home(folder, broker, database_url or f"sqlite:///{folder}/deye.db", **settings)
+    await migrate.upgrade(place.engine)
+    try:
+        yield place
+    finally:
+        await place.engine.dispose()
+
+
+@asynccontextmanager
+async def bridge(place: Home, store: PointWriter | None = None, *, clock: Clock | None = None) -> AsyncIterator[Bridge]:
+    """A bridge in this event loop, subscribed; it is stopped in order at the end."""
+    one = Bridge(place.settings, clock or Clock(), Counters(), asyncio.Event())
+    async with one.open(store):
+        serving = asyncio.create_task(one.serve())
+        try:
+            await until(lambda: one.session.subscribed or serving.done())
+            yield one
+        finally:
+            one.stopping.set()
+            await serving
+
+
+class Publisher:
+    """A logger: MQTT 3.1.1 by paho's own thread, as most real ones, so it is no relative of the bridge's client."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        login: str,
+        *,
+        secret: str = SECRET,
+        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
+    ) -> None:
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=login, protocol=protocol)
+        self._client.username_pw_set(login, secret)
+        self._port = broker.port
+
+    async def __aenter__(self) -> Self:
+        self._client.connect_async("127.0.0.1", self._port)
+        self._client.loop_start()
+        await until(self._client.is_connected)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    async def send(self, topic: str, payload: object, *, qos: int = 1, retain: bool = False) -> None:
+        """Publish and wait for the broker's answer; mappings go as JSON."""
+        body = json.dumps(payload) if isinstance(payload, Mapping) else payload
+        info = self._client.publish(topic, body, qos=qos, retain=retain)  # type: ignore[arg-type]  # bytes, text or None
+        await until(info.is_published)
+
+    def throw(self, topic: str, payload: object, *, qos: int = 1) -> Callable[[], bool]:
+        """Publish without waiting; the answer says whether the broker has acknowledged."""
+        body = json.dumps(payload) if isinstance(payload, Mapping) else payload
+        return self._client.publish(topic, body, qos=qos).is_published  # type: ignore[arg-type]  # bytes, text or None
+
+
+async def settled(one: Bridge, count: int) -> None:
+    """Wait until the bridge has settled so many messages and holds none; its sum is right."""
+    await until(lambda: one.session.window.settled >= count and not len(one.session.window))
+    await until(lambda: not one.keeper.pending)
+    window = one.session.window
+    assert window.received == window.settled + len(window) + window.dropped
+    assert window.settled == sum(one.counters.outcomes.values())
+
+
+async def reached(place: Home, paired: Paired, rung: int) -> LiveRow:
+    """Wait until the live row has reached a rung; the row."""
+
+    async def row() -> LiveRow | None:
+        found = await place.live(paired)
+        return found if found is not None and found.rung >= rung else None
+
+    found = await until_async(row)
+    assert found is not None
+    return found
+
+
+def seconds_ago(seconds: float) -> str:
+    """A payload time."""
+    return (datetime.fromtimestamp(int(time.time()), UTC) - timedelta(seconds=seconds)).isoformat()
