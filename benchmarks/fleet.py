@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from benchmarks.mqtt_load import Publication
 from schema import migrate
@@ -37,7 +37,7 @@ class Device:
     login: str
     secret: str
     serial: str
-    inverter_id: str
+    inverter_id: UUID
 
     def document(self, at_ms: int) -> Publication:
         """Our JSON document of 16 quantities, about 400 bytes."""
@@ -54,31 +54,25 @@ async def build(database_url: str, size: int, *, server: str) -> list[Device]:
     """A migrated database with ``size`` owners of one inverter each, to be written to at ``server`` ('' = embedded)."""
     engine, now, sealer = create_engine_for(database_url), datetime.now(UTC), AesSealer(TOKEN_KEY)
     await migrate.upgrade(engine)
-    devices = []
+    devices = [Device(new_login(), new_secret(), f"27{number:08d}", uuid4()) for number in range(size)]
+    owners = [uuid4() for _ in devices]
+    ready = {"state": PlacementState.READY, "updated_at": now}
     async with sessions_for(engine).begin() as session:
         version = await registry_changed(session)
-        for number in range(size):
-            owner, inverter = uuid4(), uuid4()
-            device = Device(new_login(), new_secret(), f"27{number:08d}", str(inverter))
-            sealed = sealer.seal(f"token-{number}", row=f"placement:{inverter}:bridge")
-            ready = {"state": PlacementState.READY, "updated_at": now}
+        for number, owner in enumerate(owners):
             session.add(Owner(id=owner, name=f"owner {number}", created_at=now))
+        await session.flush()
+        for number, (owner, one) in enumerate(zip(owners, devices, strict=True)):
             session.add(OwnerPlacement(owner_id=owner, server=server, org_id=f"{number:016x}", **ready))
-            session.add(Inverter(id=inverter, owner_id=owner, name="roof", serial=device.serial, created_at=now))
-            session.add(
-                Placement(inverter_id=inverter, bucket_id=f"{number:016x}", bridge_token_sealed=sealed, **ready)
-            )
-            session.add(
-                Login(
-                    name=device.login,
-                    owner_id=owner,
-                    verifier=verifier(device.secret),
-                    created_at=now,
-                    registry_version=version,
-                )
-            )
-            session.add(Feed(login=device.login, inverter_id=inverter))
-            devices.append(device)
+            session.add(Inverter(id=one.inverter_id, owner_id=owner, name="roof", serial=one.serial, created_at=now))
+            secret = {"verifier": verifier(one.secret), "registry_version": version}
+            session.add(Login(name=one.login, owner_id=owner, created_at=now, **secret))
+        await session.flush()
+        for number, one in enumerate(devices):
+            sealed = sealer.seal(f"token-{number}", row=f"placement:{one.inverter_id}:bridge")
+            place = {"bucket_id": f"{number:016x}", "bridge_token_sealed": sealed}
+            session.add(Placement(inverter_id=one.inverter_id, **place, **ready))
+            session.add(Feed(login=one.login, inverter_id=one.inverter_id))
     await engine.dispose()
     return devices
 
