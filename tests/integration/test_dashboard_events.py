@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -223,3 +223,21 @@ async def test_the_feed_goes_on_after_its_database_was_away(tmp_path: Path) -> N
 
     assert [one.inverter_id for one in rows] == [roof]
     assert feed.failures >= 1
+
+
+async def test_a_change_reaches_a_listener_within_a_second_on_both_databases(database_url: str) -> None:
+    """PostgreSQL announces it, SQLite is looked at four times a second."""
+    engine = await open_live(database_url)
+    feed = LiveFeed(database_url, engine)
+    running = asyncio.create_task(feed.run())
+    roof = uuid4()
+    with feed.subscribed([roof]) as box:
+        await live.put(engine, [live_row(roof, {"ac_power": 1.0}, version=1, at=datetime.now(UTC))])
+        await box.take(5.0)  # the feed may still have been on its way to the database
+        await live.put(engine, [live_row(roof, {"ac_power": 2.0}, version=2, at=datetime.now(UTC))])
+        rows = await box.take(SOON_S)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await engine.dispose()
+
+    assert [row.values for row in rows] == [{"ac_power": 2.0}]
