@@ -65,7 +65,8 @@ class Keeper:
         if ours:
             self.forget(ours)
             tokens = [token for token in tokens if token > 0]
-        self._counters.outcomes[outcome] += self._session.settle(tokens)
+        if tokens and (settled := self._session.settle(tokens)):
+            self._counters.outcomes[outcome] += settled
 
     def alive(self, tokens: Sequence[int]) -> bool:
         """Whether somebody waits for these messages; without tokens nobody can say otherwise."""

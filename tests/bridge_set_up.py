@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -267,8 +266,3 @@ async def reached(place: Home, paired: Paired, rung: int) -> LiveRow:
     found = await until_async(row)
     assert found is not None
     return found
-
-
-def seconds_ago(seconds: float) -> str:
-    """A payload time."""
-    return (datetime.fromtimestamp(int(time.time()), UTC) - timedelta(seconds=seconds)).isoformat()

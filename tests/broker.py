@@ -43,6 +43,14 @@ class Broker:
     def allow(self, secrets: Mapping[str, str]) -> None:
         """Add these users to the password file; a running broker is told."""
         self._verifiers |= {name: verifier(secret) for name, secret in secrets.items()}
+        self._write()
+
+    def withdraw(self, name: str) -> None:
+        """Take a user out of the password file; a running broker is told."""
+        del self._verifiers[name]
+        self._write()
+
+    def _write(self) -> None:
         lines = "".join(f"{name}:{text}\n" for name, text in self._verifiers.items())
         (self.folder / PASSWORDS).write_text(lines)
         if self.running:
