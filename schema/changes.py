@@ -6,11 +6,11 @@ than what it has, so a spurious wake-up costs one small query and a lost one is 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import asyncpg
 import structlog
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -91,15 +91,17 @@ class Changes:
 
     async def _listen(self) -> None:
         """Hold one connection that listens; each new one wakes the waiter, for what the old one missed."""
+        import asyncpg  # noqa: PLC0415  # 3 MB that a home on SQLite need not pay
+
         while True:
             try:
-                await self._listen_once()
+                await self._listen_once(asyncpg.connect)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 _log.warning("changes.lost", channel=self._channel, error=type(error).__name__)
             await asyncio.sleep(RECONNECT_S)
 
-    async def _listen_once(self) -> None:
-        connection = await asyncpg.connect(async_url(self._url).replace("+asyncpg", "", 1))
+    async def _listen_once(self, connect: Callable[[str], Awaitable[Any]]) -> None:
+        connection = await connect(async_url(self._url).replace("+asyncpg", "", 1))
         try:
             await connection.add_listener(self._channel.value, lambda *_: self._happened.set())
             self._happened.set()
