@@ -7,6 +7,7 @@ import asyncio
 import email.utils
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -150,10 +151,10 @@ class Mailer:
                 await self.send_due()
             except Exception:  # noqa: BLE001  # one turn of a loop: logged, and the next one tries again
                 _log.exception("mail.turn_failed")
-            try:
-                await asyncio.wait_for(self._due.wait(), LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            # Not wait_for: until Python 3.12 it forgets a cancellation that meets its wake-up, and a stop would hang.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._due.wait()
 
     async def send_due(self) -> int:
         """Send what is due now; returns how many mails went out. A second call waits for the first."""
