@@ -165,7 +165,7 @@ async def test_the_wire_speaks_server_sent_events_that_no_proxy_holds_back(cast:
     async with served(cast) as (url, _), httpx.AsyncClient(base_url=url, cookies=cookie, timeout=5) as client:
         for _ in range(200):
             try:
-                opened = await client.get("/login")
+                await client.get("/docs")
                 break
             except httpx.ConnectError:
                 await asyncio.sleep(0.02)
@@ -179,12 +179,11 @@ async def test_the_wire_speaks_server_sent_events_that_no_proxy_holds_back(cast:
             async with asyncio.timeout(SOON_S):
                 rest = [line async for line in lines]
 
-    assert opened.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-store", "no")
     assert "retry: 3000" in received
     assert "event: inverter" in received
-    assert isinstance(rest, list)
+    assert "event: inverter" not in rest
 
 
 async def test_an_anonymous_listener_is_refused_and_not_sent_to_a_page(cast: Cast) -> None:

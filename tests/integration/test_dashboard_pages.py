@@ -1,9 +1,9 @@
 """What owners see of their inverters, and what nobody else does; with a store, without one, and in two languages."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,47 +17,15 @@ from schema import live
 from schema.models import Grant, Owner, OwnerPlacement, Placement, PlacementState, Role
 from schema.sealing import AesSealer
 from schema.timeseries.line_protocol import encode
-from schema.timeseries.port import CounterDay, Destination, Sample, Source, StoreUnavailable, Window
+from schema.timeseries.port import Destination, Source
 from schema.timeseries.stores import open_writer
+from tests.dead_store import DeadReader
 from tests.people import Cast, the_cast
 from tests.portal_app import KEY_OF_ZEROS, running_portal
 from tests.watts import afternoon_zone, live_row, sunny_days
 
 pytestmark = pytest.mark.integration
 AWAY = "History is not available right now"
-
-
-class DeadReader:
-    """A store that is away, or one that never answers; counts how often it was asked."""
-
-    def __init__(self, *, hangs: bool = False) -> None:
-        self.asked: list[tuple[object, ...]] = []
-        self._hangs = hangs
-
-    async def _die(self, *asked: object) -> None:
-        self.asked.append(asked)
-        if self._hangs:
-            await asyncio.Event().wait()
-        raise StoreUnavailable("nobody answered")
-
-    async def latest(self, source: Source, since: datetime) -> dict[str, Sample]:
-        await self._die(source, since)
-        return {}
-
-    async def windows(
-        self, source: Source, quantities: Sequence[str], start: datetime, end: datetime, every_s: int
-    ) -> list[Window]:
-        await self._die(source, quantities, start, end, every_s)
-        return []
-
-    async def counter_days(
-        self, source: Source, quantity: str, ranges: Sequence[tuple[datetime, datetime]]
-    ) -> list[CounterDay]:
-        await self._die(source, quantity, ranges)
-        return []
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 @pytest.fixture
