@@ -223,6 +223,8 @@ class Publisher:
     ) -> None:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=login, protocol=protocol)
         self._client.username_pw_set(login, secret)
+        self._client.on_publish = lambda _, __, packet_id, ___, ____: self._answered.add(packet_id)
+        self._answered: set[int] = set()
         self._port = broker.port
 
     async def __aenter__(self) -> Self:
@@ -237,14 +239,16 @@ class Publisher:
 
     async def send(self, topic: str, payload: object, *, qos: int = 1, retain: bool = False) -> None:
         """Publish and wait for the broker's answer; mappings go as JSON."""
-        body = json.dumps(payload) if isinstance(payload, Mapping) else payload
-        info = self._client.publish(topic, body, qos=qos, retain=retain)  # type: ignore[arg-type]  # bytes, text or None
-        await until(info.is_published)
+        await until(self.throw(topic, payload, qos=qos, retain=retain))
 
-    def throw(self, topic: str, payload: object, *, qos: int = 1) -> Callable[[], bool]:
-        """Publish without waiting; the answer says whether the broker has acknowledged."""
+    def throw(self, topic: str, payload: object, *, qos: int = 1, retain: bool = False) -> Callable[[], bool]:
+        """Publish without waiting; the answer says whether the broker has acknowledged (QoS 0: whether it was sent).
+
+        While there is no connection QoS 1 waits for the next one.
+        """
         body = json.dumps(payload) if isinstance(payload, Mapping) else payload
-        return self._client.publish(topic, body, qos=qos).is_published  # type: ignore[arg-type]  # bytes, text or None
+        packet_id = self._client.publish(topic, body, qos=qos, retain=retain).mid  # type: ignore[arg-type]  # any body
+        return lambda: packet_id in self._answered
 
 
 async def settled(one: Bridge, count: int) -> None:

@@ -42,6 +42,19 @@ class Postgres:
             subprocess.run([self.psql, self.admin_url, "-qc", statement], check=True, capture_output=True)
         return f"{self.admin_url.rsplit('/', 1)[0]}/{name}"
 
+    def close(self, url: str) -> None:
+        """Throw everybody out of a database that ``fresh`` made and let nobody in."""
+        name = url.rsplit("/", 1)[1]
+        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    def open(self, url: str) -> None:
+        """Let everybody in again."""
+        self._run(f'ALTER DATABASE "{url.rsplit("/", 1)[1]}" ALLOW_CONNECTIONS true')
+
+    def _run(self, statement: str) -> None:
+        subprocess.run([self.psql, self.admin_url, "-qc", statement], check=True, capture_output=True)
+
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[Postgres]:

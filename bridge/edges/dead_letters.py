@@ -9,11 +9,11 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bridge.clock import Clock
 from bridge.counters import Counters
+from bridge.edges.database_faults import DATABASE_FAULTS
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_file import SpoolFile
 from bridge.ports import SpoolUnavailable
@@ -55,7 +55,7 @@ class DeadLetterCopy:
             try:
                 while await self.copy() == _MOST_AT_ONCE:
                     pass
-            except (SQLAlchemyError, OSError, SpoolUnavailable) as fault:
+            except (*DATABASE_FAULTS, SpoolUnavailable) as fault:
                 _log.warning("dead_letters.not_copied", detail=type(fault).__name__)
 
     async def copy(self) -> int:

@@ -10,11 +10,11 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.counters import Counters
+from bridge.edges.database_faults import DATABASE_FAULTS
 from bridge.refusals import Reason
 from schema import live
 from schema.models import Rung
@@ -24,7 +24,6 @@ _log = structlog.get_logger(__name__)
 
 MIN_INTERVAL_S = 0.5
 _RETRY_S = 1.0
-_FAULTS = (SQLAlchemyError, OSError)
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class LiveRows:
         """Go on from the rows written before, if the database is there; else when it comes."""
         try:
             await self._open()
-        except _FAULTS as fault:
+        except DATABASE_FAULTS as fault:
             _log.warning("live.away", detail=type(fault).__name__)
 
     async def close(self) -> None:
@@ -71,7 +70,7 @@ class LiveRows:
         try:
             self._version = max(self._version, await live.newest_version(engine))
             rows = await live.newer(engine, -1)
-        except _FAULTS:
+        except DATABASE_FAULTS:
             await engine.dispose()
             raise
         for row in rows:
@@ -157,7 +156,7 @@ class LiveRows:
             try:
                 engine = await self._open()
                 await live.put(engine, [self._row(inverter_id) for inverter_id in due])
-            except _FAULTS as fault:
+            except DATABASE_FAULTS as fault:
                 self._dirty.update(due)
                 self._counters.live_failures += 1
                 _log.warning("live.not_written", detail=type(fault).__name__)

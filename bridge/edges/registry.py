@@ -12,10 +12,11 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bridge.clock import Clock
+from bridge.edges.database_faults import DATABASE_FAULTS
 from bridge.edges.snapshot import Row, SnapshotFile, directory_of, entries_of
 from bridge.ports import RegistryUnavailable
 from bridge.routes import Claim, Directory, Route
@@ -27,7 +28,6 @@ from schema.sealing import Sealer
 _log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
-_FAULTS = (SQLAlchemyError, OSError)
 
 
 class SqlRegistry:
@@ -41,6 +41,7 @@ class SqlRegistry:
         self._clock = clock
         self._directory = Directory(-1, [], {})
         self._again = False
+        self._wanted = asyncio.Event()
 
     @property
     def directory(self) -> Directory:
@@ -48,14 +49,15 @@ class SqlRegistry:
         return self._directory
 
     def refetch(self) -> None:
-        """Take a new snapshot at the next look, whatever its version."""
+        """Take a new snapshot now, whatever its version."""
         self._again = True
+        self._wanted.set()
 
     async def start(self) -> None:
         """The database's routes, else those of the last snapshot, else none: then messages are kept as they come."""
         try:
             await self._resync()
-        except _FAULTS as fault:
+        except DATABASE_FAULTS as fault:
             rows = await asyncio.to_thread(self._snapshot.load)
             self._directory = directory_of(-1, rows, self._sealer)
             _log.warning("registry.from_snapshot", feeds=len(rows), detail=type(fault).__name__)
@@ -63,11 +65,17 @@ class SqlRegistry:
     async def run(self) -> None:
         """Follow the registry's version, for ever."""
         async with Changes(self._url, Channel.REGISTRY) as changes:
+            changed = asyncio.create_task(changes.wait(), name="registry.changed")
             while True:
-                await changes.wait()
+                wanted = asyncio.create_task(self._wanted.wait(), name="registry.wanted")
+                await asyncio.wait({changed, wanted}, return_when=asyncio.FIRST_COMPLETED)
+                wanted.cancel()
+                self._wanted.clear()
+                if changed.done():
+                    changed = asyncio.create_task(changes.wait(), name="registry.changed")
                 try:
                     await self._look()
-                except _FAULTS as fault:
+                except DATABASE_FAULTS as fault:
                     _log.warning("registry.away", detail=type(fault).__name__)
                     await self._clock.sleep(_RETRY_S)
 
@@ -76,7 +84,7 @@ class SqlRegistry:
         try:
             async with reading(self._sessions) as session:
                 rows = await _rows(session, logins)
-        except _FAULTS as fault:
+        except DATABASE_FAULTS as fault:
             raise RegistryUnavailable(type(fault).__name__) from fault
         for entry in entries_of(rows, self._sealer):
             self._directory.put(entry)
@@ -88,11 +96,13 @@ class SqlRegistry:
             claim = await self._claimed(route, now) if route.claim is Claim.PENDING else route.claim
             async with self._sessions() as session, session.begin():
                 await self._learn(session, route, claim, device_key=device_key, alias=alias, now=now)
-        except _FAULTS as fault:
+        except DATABASE_FAULTS as fault:
             raise RegistryUnavailable(type(fault).__name__) from fault
         aliases = route.aliases | {alias} if alias else route.aliases
         current = replace(route, claim=claim, device_key=device_key or route.device_key, aliases=aliases)
         self._directory.replace(current)
+        # The snapshot file learns of it at the next look.
+        self._again = True
         if claim is not route.claim:
             _log.info("feed.claimed", login=route.login, inverter_id=str(route.inverter_id), claim=claim)
         return current
