@@ -1,9 +1,11 @@
 """Wires the portal: every route, every layer in order, and the tasks that run beside them."""
 
 import asyncio
+import tomllib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from litestar import Litestar, Router
@@ -174,7 +176,11 @@ def _beside(parts: Parts) -> Callable[[Litestar], AbstractAsyncContextManager[No
 
 
 def _version() -> str:
+    """The distribution's; a checkout that runs without being installed says it in its project file."""
     try:
         return version("deye-hard")
     except PackageNotFoundError:
-        return "0"
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        if not project.is_file():
+            return "unknown"
+        return str(tomllib.loads(project.read_text())["project"]["version"])

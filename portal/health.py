@@ -36,7 +36,7 @@ class Health:
     failed: list[str] = field(default_factory=list)
 
 
-@get("/healthcheck", tags=["Health"], security=[])
+@get("/healthcheck", tags=["Health"], summary="Whether every part works", security=[])
 async def healthcheck(request: Request[Any, Any, Any]) -> Response[Health]:
     """200 when every part answers, else 503 with the names of those that do not."""
     parts = parts_of(request)

@@ -33,7 +33,13 @@ class MetadataKept:
     number_of_mppts: int | None
 
 
-@get("/influx_token", guards=[only_collectors], middleware=[limits.COLLECTORS], tags=["Collectors"])
+@get(
+    "/influx_token",
+    guards=[only_collectors],
+    middleware=[limits.COLLECTORS],
+    tags=["Collectors"],
+    summary="Where a collector writes an inverter's points",
+)
 async def influx_token(request: VisitorRequest, serial: FromQuery[str]) -> Response[WriteToken] | Response[bytes]:
     """Where and with which write-only token an outside collector writes this inverter's points into InfluxDB."""
     parts = parts_of(request)
@@ -57,6 +63,7 @@ async def influx_token(request: VisitorRequest, serial: FromQuery[str]) -> Respo
     guards=[only_collectors],
     middleware=[limits.COLLECTORS],
     tags=["Collectors"],
+    summary="Tell what a device is",
 )
 async def inverter_metadata(
     request: VisitorRequest, serial: FromPath[str], data: JSONBody[Metadata]

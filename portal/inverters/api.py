@@ -35,7 +35,7 @@ class InverterAnswer:
     values: dict[str, float]
 
 
-@get("/api/inverters", tags=["Inverters"])
+@get("/api/inverters", tags=["Inverters"], summary="All inverters that you may see")
 async def listed(request: VisitorRequest) -> list[InverterAnswer]:
     """All inverters the token's account may see."""
     parts = parts_of(request)
@@ -45,7 +45,7 @@ async def listed(request: VisitorRequest) -> list[InverterAnswer]:
     return [_answer(inverter, rows.get(inverter.id)) for inverter in found]
 
 
-@get("/api/inverters/{inverter_id:uuid}", tags=["Inverters"])
+@get("/api/inverters/{inverter_id:uuid}", tags=["Inverters"], summary="One inverter and its newest values")
 async def one(request: VisitorRequest, inverter_id: FromPath[UUID]) -> InverterAnswer:
     """One inverter; 404 for one the account may not see."""
     parts = parts_of(request)
