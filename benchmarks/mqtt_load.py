@@ -108,10 +108,9 @@ class Publishers:
         """Send at once, without waiting for the broker."""
         self._sessions[login].publish(messages)
 
-    async def acknowledged(self) -> None:
-        """Return when the broker has acknowledged everything."""
-        for session in self._sessions.values():
-            await session.acknowledged()
+    async def acknowledged(self, login: str) -> None:
+        """Return when the broker has acknowledged everything this login sent."""
+        await self._sessions[login].acknowledged()
 
     def close(self) -> None:
         """Hang up."""
