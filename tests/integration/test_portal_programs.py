@@ -117,6 +117,30 @@ async def test_health_names_the_part_that_failed(tmp_path: Path) -> None:
     assert without_both.json()["failed"] == ["database", "store"]
 
 
+class BrokenReader(AwayReader):
+    """A store whose adapter has a fault of its own."""
+
+    async def latest(self, *_: object) -> dict[str, Sample]:
+        """Nobody expected this."""
+        raise RuntimeError("a detail that is nobody's business")
+
+
+async def test_a_fault_of_ours_is_said_without_its_details(tmp_path: Path) -> None:
+    """500 for programs and people, the cause only in the log; the next request is answered as ever."""
+    async with running_portal(tmp_path) as portal, portal.browser() as http:
+        portal.app.state.parts = replace(portal.parts, reader=BrokenReader())
+        for_program = await http.get("/healthcheck")
+        portal.app.state.parts = None
+        for_person = await http.get("/signup/sent")
+        portal.app.state.parts = portal.parts
+        afterwards = await http.get("/healthcheck")
+
+    assert (for_program.status_code, for_person.status_code, afterwards.status_code) == (500, 500, 200)
+    assert "business" not in for_program.text
+    assert "Something broke here" in for_person.text
+    assert "Traceback" not in for_person.text
+
+
 async def _drop_tables(portal: RunningPortal) -> None:
     async with portal.parts.sessions.begin() as session:
         await session.execute(text("DROP TABLE registry_version"))
