@@ -20,6 +20,7 @@ PASSWORD = "nine green bottles"
 CSRF_COOKIE = "csrf"
 SESSION_COOKIE = "session"
 
+_LINK = re.compile(r"https?://\S+")
 _SECRET = re.compile(r"\b[A-Z2-7]{4}(?:-[A-Z2-7]{4}){7}\b")
 
 
@@ -99,6 +100,21 @@ async def sign_up(portal: RunningPortal, person: Person, *, admin: bool = False)
         assert isinstance(account, Account)
         await service.mark_verified(session, account.id, server=portal.parts.settings.influx_url, now=portal.clock())
         person.account_id = account.id
+
+
+async def newest_link(portal: RunningPortal, address: str) -> str:
+    """The link in the newest mail to this address."""
+    await portal.mail_sent()
+    body = portal.bag.to(address)[-1].get_body(("plain",))
+    assert body is not None
+    found = _LINK.search(body.get_content())
+    assert found
+    return found[0]
+
+
+def token_of(link: str) -> str:
+    """The one-time token of a mailed link."""
+    return link.partition("token=")[2]
 
 
 async def login_of(portal: RunningPortal, inverter_id: UUID) -> Login:
