@@ -80,7 +80,7 @@ async def _counts(session: AsyncSession) -> Sequence[tuple[str, int]]:
         "Accounts": (Account, ()),
         "Accounts not confirmed yet": (Account, (Account.verified_at.is_(None),)),
         "Owners": (Owner, ()),
-        "Inverters": (Inverter, ()),
+        "Inverters": (Inverter, (Inverter.deleted_at.is_(None),)),
         "Inverters with a proved serial": (Inverter, (Inverter.active_serial.is_not(None),)),
         "Logins": (Login, (Login.revoked_at.is_(None),)),
         "Disputed serials": (Feed, (Feed.claim_state == ClaimState.DISPUTED,)),

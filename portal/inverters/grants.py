@@ -3,21 +3,21 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from schema.models import Grant, Inverter, Role
 
 
 def visible_to(account_id: UUID, now: datetime) -> ColumnElement[bool]:
-    """Inverters of owners for whom the account holds a grant at ``now``, in whatever role."""
+    """Inverters, not deleted, of owners for whom the account holds a grant at ``now``, in whatever role."""
     granted = select(Grant.owner_id).where(Grant.account_id == account_id, _holds(now))
-    return Inverter.owner_id.in_(granted)
+    return and_(Inverter.owner_id.in_(granted), Inverter.deleted_at.is_(None))
 
 
 def owned_by(account_id: UUID, now: datetime) -> ColumnElement[bool]:
     """Inverters that the account may change: of owners whose owner it is at ``now``."""
     granted = select(Grant.owner_id).where(Grant.account_id == account_id, Grant.role == Role.OWNER, _holds(now))
-    return Inverter.owner_id.in_(granted)
+    return and_(Inverter.owner_id.in_(granted), Inverter.deleted_at.is_(None))
 
 
 def _holds(now: datetime) -> ColumnElement[bool]:

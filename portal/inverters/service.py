@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.inverters.forms import NewInverter
 from portal.inverters.grants import owned_by, visible_to
 from schema.changes import registry_changed
-from schema.models import Feed, Grant, Inverter, Login, Owner, OwnerPlacement, Placement, Role
+from schema.models import ClaimState, Feed, Grant, Inverter, Login, Owner, OwnerPlacement, Placement, Role
 from schema.verifiers import new_login, new_secret, verifier
 
 
@@ -71,7 +71,9 @@ async def add(session: AsyncSession, account_id: UUID, wanted: NewInverter, *, s
     owner_id = await _own(session, account_id, now)
     # First the registry's version: its row lock makes two submits of the same form follow each other.
     version = await registry_changed(session)
-    twin = select(Inverter.id).where(Inverter.owner_id == owner_id, Inverter.serial == wanted.serial)
+    twin = select(Inverter.id).where(
+        Inverter.owner_id == owner_id, Inverter.serial == wanted.serial, Inverter.deleted_at.is_(None)
+    )
     if (known := (await session.scalars(twin.limit(1))).first()) is not None:
         raise AlreadyYours(known)
     inverter = Inverter(id=uuid4(), owner_id=owner_id, name=wanted.name, serial=wanted.serial, created_at=now)
@@ -101,9 +103,9 @@ async def rename(session: AsyncSession, account_id: UUID, inverter_id: UUID, nam
 
 
 async def remove(session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime) -> bool:
-    """Delete the inverter and revoke the logins that spoke of nothing else; false where the account may not.
+    """Delete the inverter, free its serial, revoke the logins that spoke of nothing else; false where it may not.
 
-    The readings stay in the store; a later step of the product decides how long.
+    Row and placement stay, so that what lies in the store can be found and removed: nothing there is orphaned.
     """
     if await get_owned(session, account_id, inverter_id, now) is None:
         return False
@@ -114,7 +116,8 @@ async def remove(session: AsyncSession, account_id: UUID, inverter_id: UUID, now
         .where(Login.name.in_(mine), Login.name.not_in(shared), Login.revoked_at.is_(None))
         .values(revoked_at=now)
     )
-    await session.execute(delete(Inverter).where(Inverter.id == inverter_id))
+    await session.execute(update(Feed).where(Feed.inverter_id == inverter_id).values(claim_state=ClaimState.RELEASED))
+    await session.execute(update(Inverter).where(Inverter.id == inverter_id).values(deleted_at=now, active_serial=None))
     await registry_changed(session)
     return True
 

@@ -24,7 +24,8 @@ class Inverter(WithId):
 
     ``serial`` is what the owner typed, normalised, and not unique: it identifies and never proves. ``active_serial``
     is empty until the first authenticated reading; the bridge then sets it to ``serial`` in one UPDATE, and its unique
-    index lets exactly one inverter hold a serial (NULLs do not collide on SQLite and PostgreSQL).
+    index lets exactly one inverter hold a serial (NULLs do not collide on SQLite and PostgreSQL). A deleted inverter
+    keeps its row: what it has in the store is found by it and nothing is orphaned; pages and endpoints do not see it.
     """
 
     __tablename__ = "inverter"
@@ -37,6 +38,7 @@ class Inverter(WithId):
     rated_power_w: Mapped[int | None]
     number_of_mppts: Mapped[int | None]
     created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
 
 
 class SerialAlias(Base):

@@ -114,25 +114,34 @@ async def test_a_wrong_form_comes_back_with_what_is_wrong(cast: Cast, name: str,
 
 
 async def test_deleting_revokes_its_logins_and_leaves_nothing_on_the_pages(cast: Cast) -> None:
-    """The bridge learns of it by the registry's version; the login's name is never given again."""
+    """The bridge learns of it by the registry's version, the serial is free again, the login's name is never given out
+    again, and the rows stay by which its bucket and tokens can be found and removed.
+    """
     portal = cast.portal
     login = await login_of(portal, cast.roof)
-    async with portal.parts.sessions() as session:
+    async with portal.parts.sessions.begin() as session:
         before = await registry_version(session)
+        await session.execute(update(Inverter).where(Inverter.id == cast.roof).values(active_serial="2711111111"))
 
     answer = await cast.alice.post(f"/inverters/{cast.roof}/delete")
 
     async with portal.parts.sessions() as session:
         gone = await session.get(Inverter, cast.roof)
         kept = await session.get(Login, login.name)
-        feeds = (await session.scalars(select(Feed).where(Feed.login == login.name))).all()
+        place = await session.get(Placement, cast.roof)
+        feeds = (await session.scalars(select(Feed.claim_state).where(Feed.login == login.name))).all()
         assert await registry_version(session) == before + 1
     assert answer.status_code == 303
-    assert gone is None
-    assert feeds == []
+    assert gone is not None
+    assert gone.deleted_at is not None
+    assert gone.active_serial is None
+    assert place is not None
+    assert feeds == [ClaimState.RELEASED]
     assert kept is not None
     assert kept.revoked_at is not None
     assert (await cast.alice.get(f"/inverters/{cast.roof}")).status_code == 404
+    assert str(cast.roof) not in (await cast.alice.get("/inverters")).text + (await cast.alice.get("/")).text
+    assert await cast.alice.add_inverter("Roof again", "2711111111") != cast.roof
 
 
 async def test_a_login_that_speaks_for_two_inverters_survives_one_of_them(cast: Cast) -> None:

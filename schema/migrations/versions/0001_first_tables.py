@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.Column("rated_power_w", sa.Integer(), nullable=True),
         sa.Column("number_of_mppts", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["owner_id"], ["owner.id"], name=op.f("fk_inverter_owner_id_owner"), ondelete="CASCADE"
