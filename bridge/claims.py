@@ -63,11 +63,19 @@ class Claims:
                 claims, self._claims = self._claims, []
                 strangers, self._strangers = self._strangers, []
                 for claimed in claims:
-                    await self._claim(claimed)
+                    await self._turn(claimed)
                 if strangers:
                     await self._look_up(strangers, again)
             finally:
                 self._working = False
+
+    async def _turn(self, claimed: Claimed) -> None:
+        try:
+            await self._claim(claimed)
+        except Exception:  # noqa: BLE001  # one turn of a loop: this line is kept, the others go on
+            _log.exception("claim.fault", login=claimed.parcel.login)
+            self._counters.faults += 1
+            self._writer.spool_lines([claimed.parcel])
 
     async def _claim(self, claimed: Claimed) -> None:
         """Judge again, for an earlier claim may have bound the feed meanwhile; then claim, then let the line go."""

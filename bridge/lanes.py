@@ -28,8 +28,8 @@ class Lane:
     """
 
     __slots__ = (
-        "failed_destination", "failures", "flight", "inverter_id", "parked", "queued", "replay_at", "retry_at", "slow",
-        "spooled", "waiting",
+        "failed_destination", "failures", "flight", "inverter_id", "parked", "queued", "replay_at", "replaying",
+        "retry_at", "slow", "spooled", "waiting",
     )  # fmt: skip
 
     def __init__(self, inverter_id: UUID) -> None:
@@ -37,6 +37,7 @@ class Lane:
         self.waiting: deque[Parcel] = deque()
         self.flight: list[Parcel] = []
         self.queued = False
+        self.replaying = False
         self.parked = False
         self.slow = False
         self.failures = 0

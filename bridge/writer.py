@@ -97,6 +97,8 @@ class Writer:
             finally:
                 lane.flight = []
                 lane.slow = False
+                self._replays -= lane.replaying
+                lane.replaying = False
             if lane.waiting and not lane.queued:
                 self._enqueue(lane)
 
@@ -145,13 +147,13 @@ class Writer:
         self._queue.put_nowait(lane)
 
     def _consider_replay(self, lane: Lane, now: float) -> None:
+        """Probes and replays take a quarter of the workers at most: the others are for fresh lines."""
         destination = self._destination(lane)
         if destination is None or self._replays >= max(1, self._limits.workers // 4):
             return
-        if lane.parked:
-            if lane.may_probe(now, destination):
-                self._enqueue(lane)
-        elif lane.spooled and now >= lane.replay_at:
+        if lane.may_probe(now, destination) if lane.parked else lane.spooled and now >= lane.replay_at:
+            lane.replaying = True
+            self._replays += 1
             self._enqueue(lane)
 
     async def _serve(self, lane: Lane) -> None:
@@ -169,7 +171,6 @@ class Writer:
     async def _replay(self, lane: Lane, destination: Destination) -> None:
         """Oldest first, one batch, then a pause as long as it took: fresh data keeps half of the store's time."""
         started = self._clock.monotonic()
-        self._replays += 1
         try:
             most = _PROBE_LINES if lane.parked else _REPLAY_LINES
             kept = await self._spool.oldest_lines(lane.inverter_id, lines=most, size=_REPLAY_BYTES)
@@ -188,8 +189,6 @@ class Writer:
             _log.error("spool.unreadable", detail=str(fault))
             lane.replay_at = started + LONGEST_PAUSE_S
             return
-        finally:
-            self._replays -= 1
         now = self._clock.monotonic()
         lane.replay_at = now + max(now - started, _SHORTEST_REPLAY_PAUSE_S)
 

@@ -65,19 +65,29 @@ class SqlRegistry:
     async def run(self) -> None:
         """Follow the registry's version, for ever."""
         async with Changes(self._url, Channel.REGISTRY) as changes:
-            changed = asyncio.create_task(changes.wait(), name="registry.changed")
             while True:
-                wanted = asyncio.create_task(self._wanted.wait(), name="registry.wanted")
-                await asyncio.wait({changed, wanted}, return_when=asyncio.FIRST_COMPLETED)
-                wanted.cancel()
-                self._wanted.clear()
-                if changed.done():
-                    changed = asyncio.create_task(changes.wait(), name="registry.changed")
+                await self._change_or_wish(changes)
                 try:
                     await self._look()
                 except DATABASE_FAULTS as fault:
                     _log.warning("registry.away", detail=type(fault).__name__)
                     await self._clock.sleep(_RETRY_S)
+
+    async def _change_or_wish(self, changes: Changes) -> None:
+        """Wait for either. A change that is announced while the other one ends the wait is found all the same: after
+        both the version is asked for.
+        """
+        waits = [
+            asyncio.create_task(changes.wait(), name="registry.changed"),
+            asyncio.create_task(self._wanted.wait(), name="registry.wanted"),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        self._wanted.clear()
 
     async def look_up(self, logins: Collection[str]) -> None:
         """See ``Registry.look_up``."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -110,12 +109,12 @@ class SqliteSpool:
             connection.execute("BEGIN IMMEDIATE")
             results = [job.action(self._file) for job in jobs]
             connection.execute("COMMIT")
-        except (sqlite3.Error, SpoolUnavailable, OSError) as fault:
+        except Exception as fault:  # noqa: BLE001  # one turn of the thread: whoever asked hears of it, others go on
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if not alone and len(jobs) > 1:
                 return None
-            return [fault if isinstance(fault, SpoolUnavailable) else SpoolUnavailable(str(fault))]
+            return [fault if isinstance(fault, SpoolUnavailable) else SpoolUnavailable(repr(fault))]
         return results
 
 
