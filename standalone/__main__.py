@@ -31,6 +31,10 @@ def _only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def _data_dir() -> Path:
+    return Path(os.environ.get("DATA_DIR") or "data").resolve()
+
+
 def _plan(data_dir: Path) -> Plan:
     return Plan(
         data_dir=data_dir,
@@ -72,7 +76,7 @@ def _up(mode: str) -> None:
     """Raises ``CannotStart``."""
     checks.python()
     program = checks.mosquitto(os.environ.get("PATH", ""))
-    data_dir = Path(os.environ.get("DATA_DIR") or "data").resolve()
+    data_dir = _data_dir()
     checks.data_dir(data_dir)
     # Databases, mails and secrets are for this user alone; the broker's folder is opened to the broker's user.
     os.umask(0o077)
@@ -85,6 +89,14 @@ def _secrets(path: Path) -> int:
     made = [name for name in secrets_file.complete(path, secrets_file.COMPOSE) if not known.get(name)]
     print(f"{path}: {', '.join(made)} made" if made else f"{path}: all secrets are there, nothing was changed")
     return 0
+
+
+def _admin(email: str) -> int:
+    """Become ``python -m portal create-admin`` on the data of this computer; nothing needs to run meanwhile."""
+    data_dir = _data_dir()
+    secrets = secrets_file.complete(data_dir / "secrets.env")
+    ours = environment(Plan(data_dir, portal_port=8000, mqtt_port=1883, host="localhost"), secrets, os.environ)
+    os.execve(sys.executable, [sys.executable, "-m", "portal", "create-admin", email], ours)  # noqa: S606
 
 
 def _step(command: str, *, demo: bool) -> int | None:
@@ -110,9 +122,12 @@ def main() -> int:
     known.add_parser("demo", help="the same with an account and three simulated inverters")
     known.add_parser("dev", help="the same as up; the portal starts again when its files change")
     known.add_parser("secrets", help="make .env with the secrets of compose.yaml")
+    known.add_parser("admin", help="make an administrator").add_argument("email", metavar="EMAIL")
     known.add_parser("prepare", help="migrate, and write the password file").add_argument("--demo", action="store_true")
     known.add_parser("simulate", help="publish as the demo's inverters")
     chosen = parser.parse_args()
+    if chosen.command == "admin":
+        return _admin(chosen.email)
     status = _step(chosen.command, demo=getattr(chosen, "demo", False))
     if status is not None:
         return status

@@ -31,7 +31,7 @@ class LoginsWouldVanish(Exception):
         super().__init__(
             f"{len(names)} logins stand in the broker's password file, but the database neither wants nor has revoked "
             f"them ({shown}{', …' if len(names) > _SHOWN_NAMES else ''}). Is this the right database? If they are "
-            "meant to go, run: python -m portal.provisioner --once --accept-vanished"
+            "meant to go, delete that file or run: python -m portal.provisioner --once --accept-vanished"
         )
         self.names = frozenset(names)
 

@@ -1,0 +1,77 @@
+"""Every command that the documents tell a person to type is run by a test, and every file they point to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "docs/running.md", "docs/decisions.md", "CHANGELOG.md")
+
+# Command → the test that runs it, as file::function. Docker's own commands need an engine, which no test has: what they
+# would start is run as processes instead.
+RUN_BY = {
+    "make demo": "tests/end_to_end/test_make.py::test_the_demo_prints_a_log_in",
+    "make up": "tests/end_to_end/test_make.py::test_a_fresh_clone_on_a_bare_machine_answers_and_stops",
+    "make up PORTAL_PORT=9000 MQTT_PORT=2883 DATA_DIR=/srv/deye-hard": (
+        "tests/end_to_end/test_make.py::test_ports_and_data_may_be_given_on_the_command_line"
+    ),
+    "make secrets": "tests/end_to_end/test_make.py::test_secrets_need_no_environment",
+    "make test": ".ci/run::make test",
+    ".venv/bin/python -m standalone admin ada@example.org": (
+        "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
+    ),
+    "docker compose up --build": (
+        "tests/end_to_end/test_compose_processes.py"
+        "::test_an_owner_sees_watts_that_went_through_broker_bridge_and_influxdb"
+    ),
+    "docker compose run --rm portal python -m portal create-admin ada@example.org": (
+        "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
+    ),
+}
+
+
+def _commands() -> set[str]:
+    """Each line of the documents' shell blocks."""
+    blocks = [
+        block for name in DOCUMENTS for block in re.findall(r"```sh\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+    ]
+    return {line.strip() for block in blocks for line in block.splitlines() if line.strip()}
+
+
+def test_every_command_of_the_documents_is_run_by_a_test() -> None:
+    """A new command needs a test, and a test whose command is gone needs a look."""
+    assert _commands() == set(RUN_BY)
+
+
+@pytest.mark.parametrize("command", RUN_BY)
+def test_the_test_that_runs_a_command_is_there(command: str) -> None:
+    """Renaming it must not leave the list behind."""
+    file, _, name = RUN_BY[command].partition("::")
+
+    assert re.search(rf"(def {name}\(|\b{name}\b)", (ROOT / file).read_text())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_a_document_points_to_is_there(document: str) -> None:
+    """Relative links only; addresses on the web are not looked up."""
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
+
+    assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
+
+
+def test_every_target_of_make_says_what_it_does() -> None:
+    """``make help`` names them all."""
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+
+    assert set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) == set(phony[1].split())
+
+
+def test_no_tracked_document_or_script_names_a_path_of_this_machine() -> None:
+    """What works only here does not belong into the repository."""
+    places = [*DOCUMENTS, "Makefile", "compose.yaml", "Dockerfile", "standalone/bare_machine.sh", ".ci/run"]
+
+    assert [name for name in places if re.search(r"/(work|root|home)/", (ROOT / name).read_text())] == []
