@@ -79,17 +79,18 @@ class Child:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
 
     async def stop(self, timeout_s: float) -> None:
-        """SIGTERM, patience, SIGKILL for the whole group; returns when the process is gone."""
+        """SIGTERM, which the process passes on to its own, patience, SIGKILL for the group; returns when it is gone."""
         self._stopping.set()
         process = self._process
         if process is None or process.returncode is not None:
             return
-        _signal_group(process.pid, signal.SIGTERM)
+        process.terminate()
         try:
             await asyncio.wait_for(process.wait(), timeout_s)
         except TimeoutError:
             self.say(f"{self.command.name} did not stop within {timeout_s:.0f} s and was killed.")
-            _signal_group(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
     def hang_up(self) -> None:
@@ -105,7 +106,7 @@ class Child:
         except OSError as error:
             return f"could not be started ({error.strerror})"
         if self._stopping.is_set():
-            _signal_group(self._process.pid, signal.SIGTERM)
+            self._process.terminate()
         await self._read(self._process)
         return ending(await self._process.wait())
 
@@ -146,8 +147,3 @@ async def start(command: Command) -> asyncio.subprocess.Process:
 def ending(status: int) -> str:
     """A process's end in words."""
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def _signal_group(leader: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, number)
