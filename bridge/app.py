@@ -80,7 +80,7 @@ class Bridge:
             )
             self.live = LiveRows(settings.live_url, clock, counters)
             stack.push_async_callback(self.live.close)
-            self.letters = DeadLetterCopy(self.spool, sessions, clock, counters)
+            self.letters = DeadLetterCopy(self.spool, sessions, settings.database_url, clock, counters)
             self._connect_parts()
             await self.registry.start()
             await self.live.start()

@@ -7,7 +7,7 @@ the same time, so they merge in the store, and each part settles its own message
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from bridge.decoded import Scalar
@@ -16,6 +16,8 @@ QUIET_S = 0.3
 PART_AGE_S = 0.7
 # A publisher that sends a topic only when it changes never repeats one: what comes this late is another cycle.
 CYCLE_AGE_S = 10.0
+
+_TICK = timedelta(milliseconds=1)
 
 SourceT = TypeVar("SourceT", bound=Hashable)
 
@@ -54,6 +56,7 @@ class Cycles(Generic[SourceT]):
     def __init__(self) -> None:
         self._cycles: dict[SourceT, Cycle] = {}
         self._waiting: dict[SourceT, Cycle] = {}
+        self._last: dict[SourceT, datetime] = {}
 
     @property
     def held(self) -> int:
@@ -68,7 +71,7 @@ class Cycles(Generic[SourceT]):
         ended = None
         if cycle is None or scalar.tail in cycle.seen or now - cycle.opened > CYCLE_AGE_S:
             ended = self.end(source)
-            cycle = self._cycles[source] = Cycle(at=at, opened=now)
+            cycle = self._cycles[source] = Cycle(at=self._own_time(source, at), opened=now)
         if not cycle.tokens:
             cycle.part_opened = now
             self._waiting[source] = cycle
@@ -79,6 +82,14 @@ class Cycles(Generic[SourceT]):
         cycle.touched = now
         cycle.topic = topic
         return ended
+
+    def _own_time(self, source: SourceT, at: datetime) -> datetime:
+        """``at``, or a millisecond after the cycle before: cycles of a backlog arrive at once and must not merge."""
+        last = self._last.get(source)
+        if last is not None and at - last < _TICK:
+            at = last + _TICK
+        self._last[source] = at
+        return at
 
     def end(self, source: SourceT) -> Part[SourceT] | None:
         """End a source's cycle; what of it has not left yet."""

@@ -142,6 +142,13 @@ class Home:
             await session.execute(gone.values(revoked_at=datetime.now(UTC)))
             await registry_changed(session)
 
+    async def delete(self, paired: Paired) -> None:
+        """The owner deletes the inverter; its login goes on for another one."""
+        async with self.sessions() as session, session.begin():
+            gone = update(Inverter).where(Inverter.id == paired.inverter_id)
+            await session.execute(gone.values(deleted_at=datetime.now(UTC), active_serial=None))
+            await registry_changed(session)
+
     async def feed(self, paired: Paired) -> Feed:
         """The feed's row as it is now."""
         async with self.sessions() as session:

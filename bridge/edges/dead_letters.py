@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bridge.clock import Clock
 from bridge.counters import Counters
-from bridge.edges.database_faults import DATABASE_FAULTS
+from bridge.edges.database_faults import database_faults
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_file import SpoolFile
 from bridge.ports import SpoolUnavailable
@@ -42,9 +42,10 @@ class _Trouble(NamedTuple):
 class DeadLetterCopy:
     """Copies as they come."""
 
-    def __init__(self, spool: SqliteSpool, sessions: Sessions, clock: Clock, counters: Counters) -> None:
+    def __init__(self, spool: SqliteSpool, sessions: Sessions, url: str, clock: Clock, counters: Counters) -> None:
         self._spool = spool
         self._sessions = sessions
+        self._faults: tuple[type[Exception], ...] = (*database_faults(url), SpoolUnavailable)
         self._clock = clock
         self._counters = counters
 
@@ -55,7 +56,7 @@ class DeadLetterCopy:
             try:
                 while await self.copy() == _MOST_AT_ONCE:
                     pass
-            except (*DATABASE_FAULTS, SpoolUnavailable) as fault:
+            except self._faults as fault:
                 _log.warning("dead_letters.not_copied", detail=type(fault).__name__)
 
     async def copy(self) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.counters import Counters
-from bridge.edges.database_faults import DATABASE_FAULTS
+from bridge.edges.database_faults import database_faults
 from bridge.refusals import Reason
 from schema import live
 from schema.models import Rung
@@ -43,6 +43,7 @@ class LiveRows:
 
     def __init__(self, url: str, clock: Clock, counters: Counters) -> None:
         self._url = url
+        self._faults = database_faults(url)
         self._engine: AsyncEngine | None = None
         self._clock = clock
         self._counters = counters
@@ -55,7 +56,7 @@ class LiveRows:
         """Go on from the rows written before, if the database is there; else when it comes."""
         try:
             await self._open()
-        except DATABASE_FAULTS as fault:
+        except self._faults as fault:
             _log.warning("live.away", detail=type(fault).__name__)
 
     async def close(self) -> None:
@@ -70,7 +71,7 @@ class LiveRows:
         try:
             self._version = max(self._version, await live.newest_version(engine))
             rows = await live.newer(engine, -1)
-        except DATABASE_FAULTS:
+        except self._faults:
             await engine.dispose()
             raise
         for row in rows:
@@ -156,7 +157,7 @@ class LiveRows:
             try:
                 engine = await self._open()
                 await live.put(engine, [self._row(inverter_id) for inverter_id in due])
-            except DATABASE_FAULTS as fault:
+            except self._faults as fault:
                 self._dirty.update(due)
                 self._counters.live_failures += 1
                 _log.warning("live.not_written", detail=type(fault).__name__)

@@ -11,12 +11,12 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bridge.clock import Clock
-from bridge.edges.database_faults import DATABASE_FAULTS
+from bridge.edges.database_faults import database_faults
 from bridge.edges.snapshot import Row, SnapshotFile, directory_of, entries_of
 from bridge.ports import RegistryUnavailable
 from bridge.routes import Claim, Directory, Route
@@ -36,6 +36,7 @@ class SqlRegistry:
     def __init__(self, *, sessions: Sessions, url: str, sealer: Sealer, snapshot: SnapshotFile, clock: Clock) -> None:
         self._sessions = sessions
         self._url = url
+        self._faults = database_faults(url)
         self._sealer = sealer
         self._snapshot = snapshot
         self._clock = clock
@@ -57,7 +58,7 @@ class SqlRegistry:
         """The database's routes, else those of the last snapshot, else none: then messages are kept as they come."""
         try:
             await self._resync()
-        except DATABASE_FAULTS as fault:
+        except self._faults as fault:
             rows = await asyncio.to_thread(self._snapshot.load)
             self._directory = directory_of(-1, rows, self._sealer)
             _log.warning("registry.from_snapshot", feeds=len(rows), detail=type(fault).__name__)
@@ -69,7 +70,7 @@ class SqlRegistry:
                 await self._change_or_wish(changes)
                 try:
                     await self._look()
-                except DATABASE_FAULTS as fault:
+                except self._faults as fault:
                     _log.warning("registry.away", detail=type(fault).__name__)
                     await self._clock.sleep(_RETRY_S)
 
@@ -94,7 +95,7 @@ class SqlRegistry:
         try:
             async with reading(self._sessions) as session:
                 rows = await _rows(session, logins)
-        except DATABASE_FAULTS as fault:
+        except self._faults as fault:
             raise RegistryUnavailable(type(fault).__name__) from fault
         for entry in entries_of(rows, self._sealer):
             self._directory.put(entry)
@@ -106,7 +107,7 @@ class SqlRegistry:
             claim = await self._claimed(route, now) if route.claim is Claim.PENDING else route.claim
             async with self._sessions() as session, session.begin():
                 await self._learn(session, route, claim, device_key=device_key, alias=alias, now=now)
-        except DATABASE_FAULTS as fault:
+        except self._faults as fault:
             raise RegistryUnavailable(type(fault).__name__) from fault
         aliases = route.aliases | {alias} if alias else route.aliases
         current = replace(route, claim=claim, device_key=device_key or route.device_key, aliases=aliases)
@@ -174,6 +175,8 @@ class SqlRegistry:
 
 async def _rows(session: AsyncSession, logins: Collection[str] | None) -> list[Row]:
     """One row for each feed, and one without a feed for logins that have none."""
+    # A deleted inverter has no feed any more.
+    present = Inverter.deleted_at.is_(None)
     query = (
         select(
             Login.name,
@@ -197,7 +200,7 @@ async def _rows(session: AsyncSession, logins: Collection[str] | None) -> list[R
         )
         .select_from(Login)
         .outerjoin(Feed, Feed.login == Login.name)
-        .outerjoin(Inverter, (Inverter.id == Feed.inverter_id) & (Inverter.owner_id == Login.owner_id))
+        .outerjoin(Inverter, and_(Inverter.id == Feed.inverter_id, Inverter.owner_id == Login.owner_id, present))
         .outerjoin(Placement, Placement.inverter_id == Inverter.id)
         .outerjoin(OwnerPlacement, OwnerPlacement.owner_id == Inverter.owner_id)
     )

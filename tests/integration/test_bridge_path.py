@@ -212,6 +212,23 @@ async def test_a_revoked_login_is_refused_though_the_broker_still_lets_it_in(pla
     assert letter.reason == "revoked_login"
 
 
+async def test_a_deleted_inverter_gets_nothing_more(sqlite: Home) -> None:
+    """Its row stays, its feed is gone."""
+    alice = await sqlite.pair()
+    async with bridge(sqlite) as one, Publisher(sqlite.broker, alice.login) as logger:
+        await logger.send(alice.topic(), {"ac_power": 1.0})
+        await settled(one, 1)
+        version = one.registry.directory.version
+        await sqlite.delete(alice)
+        await until(lambda: one.registry.directory.version > version)
+        await logger.send(alice.topic(), {"ac_power": 2.0})
+        await settled(one, 2)
+        stored = await sqlite.points(alice)
+
+    assert list(stored.values()) == [1.0]
+    assert one.counters.refusals == {"wrong_topic": 1}
+
+
 async def test_readings_of_an_inverter_that_has_no_place_yet_are_kept_and_written_later(place: Home) -> None:
     """Pairing works while provisioning does not."""
     alice = await place.pair(state=PlacementState.PENDING)

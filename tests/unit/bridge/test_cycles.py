@@ -94,6 +94,16 @@ def test_a_value_that_comes_very_late_is_another_cycle() -> None:
     assert cycles.due(late + 1)[0].at == NOON + timedelta(seconds=late)
 
 
+def test_cycles_that_arrive_at_once_keep_times_of_their_own() -> None:
+    """A backlog brings many cycles in one read; with one time they would overwrite each other in the store."""
+    cycles: Cycles[str] = Cycles()
+    parts = [_add(cycles, "p", float(number), number, now=0.0) for number in range(5)] + cycles.flush()
+
+    times = [part.at for part in parts if part is not None]
+    assert len(times) == len(set(times)) == 5
+    assert max(times) - NOON == timedelta(milliseconds=4)
+
+
 def test_inverters_do_not_mix() -> None:
     """Two sources, two cycles."""
     cycles: Cycles[str] = Cycles()
