@@ -7,17 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from bridge.clock import Clock
-from bridge.ports import (
-    Delivery,
-    Entry,
-    KeptLine,
-    KeptRaw,
-    Letter,
-    Line,
-    Raw,
-    RegistryUnavailable,
-    SpoolUnavailable,
-)
+from bridge.ports import Delivery, Entry, KeptLine, KeptRaw, Letter, Line, Raw, RegistryUnavailable, SpoolUnavailable
 from bridge.refusals import Reason
 from bridge.routes import Claim, Directory, LoginEntry, Route
 from bridge.window import Window
