@@ -80,6 +80,7 @@ async def test_a_stop_in_mid_stream_is_quick_and_clean(place: Home) -> None:
         status = await first.ended()
         last_words = first.said
         second = BridgeProcess(place)
+        await second.ready()
         await _arrived(place, ledger)
     second.terminate()
 
