@@ -188,6 +188,7 @@ def test_a_part_that_dies_is_started_again_and_said_so(tmp_path: Path) -> None:
         wait_for(lambda: home.publish(pairing, '{"ac_power": 5}') == 0, seconds=30, what="the new login to work")
         text = home.data_dir.with_suffix(".log").read_text()
 
+    assert re.search(r"^portal +.*alice@example\.org", text, re.MULTILINE), "the mail is printed"
     for part in ("broker", "bridge", "provisioner", "portal"):
         assert f"{part} was ended by SIGKILL; starting it again" in text
 

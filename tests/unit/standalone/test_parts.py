@@ -3,11 +3,12 @@
 import os
 import socket
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from standalone import checks, greeting, secrets_file
+from standalone import checks, demo_file, greeting, secrets_file
 from standalone.broker_setup import choose_user
 from standalone.children import ending
 from standalone.console import Console, shown
@@ -106,6 +107,21 @@ def test_the_greeting_shows_no_password_of_the_database() -> None:
 
     assert "Database: postgresql://db/deye" in lines
     assert "hush" not in "".join(lines)
+
+
+def test_the_greeting_of_a_demo_names_its_log_in_and_says_when_it_is_night_there(tmp_path: Path) -> None:
+    """A house near Nairobi at noon and at midnight, local time."""
+    since = datetime(2026, 6, 1, tzinfo=UTC)
+    demo_file.save(tmp_path, demo_file.Demo("demo@example.org", "hush", "Africa/Nairobi", since, ()))
+    plan = Plan(tmp_path, portal_port=8000, mqtt_port=1883, host="192.0.2.7")
+    environment = {"DATABASE_URL": "sqlite:///x"}
+
+    noon = greeting.lines(plan, environment, "", demo=True, now=datetime(2026, 6, 1, 9, tzinfo=UTC))
+    midnight = greeting.lines(plan, environment, "", demo=True, now=datetime(2026, 6, 1, 21, tzinfo=UTC))
+
+    assert noon[0] == "Log in as demo@example.org with the password hush"
+    assert [line for line in midnight if line not in noon] == [line for line in midnight if "night" in line]
+    assert len(midnight) == len(noon) + 1
 
 
 def test_only_trouble_and_mail_reach_the_screen() -> None:
