@@ -206,11 +206,12 @@ class Pipeline:
             self._letter(delivery, route, admitted, out, tokens)
             return
         received_at = delivery.received_at
-        self._live.understood(route.inverter_id, received_at)
         judged = self._plausibility.judge(route.inverter_id, route.rated_power_w, reading)
         self._counters.values_set_aside += len(reading.values) - len(judged.values)
         self._counters.extras_over_limit += len(reading.extra) - len(judged.extra)
         empty = not judged.values and not judged.extra
+        if empty:
+            self._live.understood(route.inverter_id, received_at)
         if judged.aside:
             implausible = Refused(Reason.IMPLAUSIBLE, sentence(Reason.IMPLAUSIBLE, judged.aside))
             if empty:

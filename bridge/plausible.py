@@ -19,6 +19,8 @@ _RATED = frozenset({"ac_power"})
 _WATTS = frozenset(name for name, quantity in CATALOGUE.items() if quantity.unit == "W")
 _LIFETIME = frozenset(name for name, quantity in CATALOGUE.items() if quantity.kind is Kind.LIFETIME_COUNTER)
 _RANGES = {name: (quantity.low, quantity.high) for name, quantity in CATALOGUE.items()}
+# Judged by their range alone: most values of most readings.
+_PLAIN = {name: limits for name, limits in _RANGES.items() if name not in _WATTS | _LIFETIME | _RATED}
 # Nothing residential delivers more; the slack covers coarse counters and clocks.
 _FASTEST_KW = 200.0
 _SLACK_KWH = 10.0
@@ -105,6 +107,11 @@ class Plausibility:
         kept: dict[str, float] = {}
         aside: list[str] = []
         for name, value in reading.values.items():
+            if name in _PLAIN:
+                low, high = _PLAIN[name]
+                if low <= value <= high:
+                    kept[name] = value
+                    continue
             why = self._fault(inverter_id, rated_power_w, name, value, reading.at)
             if why:
                 aside.append(f"{name} {value:g} {why}")

@@ -4,8 +4,8 @@ Every fault has its readable refusal; nothing a publisher sends may raise. No cl
 """
 
 import json
-import math
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -109,7 +109,7 @@ def _finite(name: str, value: object) -> float:
         number = float(value)
     except OverflowError as error:
         raise _Broken(Reason.NOT_A_NUMBER, name) from error
-    if not math.isfinite(number):
+    if not isfinite(number):
         raise _Broken(Reason.NOT_A_NUMBER, name)
     return number
 
@@ -120,6 +120,9 @@ def _sorted(members: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]
     extra: dict[str, float] = {}
     unread = 0
     for name, value in members.items():
+        if value.__class__ is float and name in CATALOGUE and isfinite(value):  # nearly all of them
+            values[name] = value
+            continue
         if value is None:
             continue
         words = _STATE_WORDS.get(name)

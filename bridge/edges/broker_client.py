@@ -1,19 +1,20 @@
 """aiomqtt with manual acknowledgement, buffered reading and no queue of its own: the one file that uses private names.
 
-aiomqtt 2.5.1 acknowledges before anybody has seen a message and starts a task for each, so its ``_on_message``,
-``_on_connect``, ``_on_disconnect``, ``_on_socket_open`` and ``_misc_loop`` are overridden; paho 2.2.0 calls ``recv``
-three times for each packet and ``send`` once for each PUBACK, so ``_sock_recv`` and ``_packet_queue`` are used for
-many at once. Both versions are pinned; ``test_bridge_session.py`` holds what we rely on.
+aiomqtt 2.5.1 acknowledges before anybody has seen a message and starts a task for each, so its ``_on_connect``,
+``_on_disconnect``, ``_on_socket_open`` and ``_misc_loop`` are overridden. paho 2.2.0 calls ``recv`` three times for
+each packet and ``send`` once for each PUBACK, so ``_sock_recv`` and ``_packet_queue`` are used for many at once; it
+builds a properties object for each PUBLISH, so ``_handle_publish`` is ours. Both versions are pinned;
+``test_bridge_session.py`` holds what we rely on.
 """
 
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiomqtt
-from paho.mqtt.client import PUBACK, ConnectFlags, MQTTMessage
+from paho.mqtt.client import PUBACK, ConnectFlags
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -38,6 +39,44 @@ class Access:
     receive_maximum: int
 
 
+class Incoming(NamedTuple):
+    """A PUBLISH as it came; ``packet_id`` is 0 where QoS 0 asks for no answer."""
+
+    topic: bytes
+    payload: bytes
+    packet_id: int
+    retained: bool
+
+
+class BrokenPacket(ValueError):
+    """The broker sent something that is no PUBLISH we asked for."""
+
+
+def incoming(header: int, packet: bytes) -> Incoming:
+    """A PUBLISH taken apart; its properties are skipped, none of them says who sent it. Raises ``BrokenPacket``.
+
+    Source: MQTT 5.0, sections 3.3.1 to 3.3.3 and 1.5.5 (variable byte integer).
+    """
+    topic_end = 2 + int.from_bytes(packet[:2], "big")
+    qos, at, packet_id = header >> 1 & 3, topic_end, 0
+    if qos > 1:
+        raise BrokenPacket("a message came with QoS 2 or 3, we subscribe with QoS 1")
+    if qos:
+        packet_id, at = int.from_bytes(packet[at : at + 2], "big"), at + 2
+    length, shift = 0, 0
+    while True:
+        if at >= len(packet) or shift > 21:
+            raise BrokenPacket("a message ends before its payload begins")
+        byte, at = packet[at], at + 1
+        length |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            break
+        shift += 7
+    if at + length > len(packet):
+        raise BrokenPacket("a message's properties are longer than the message")
+    return Incoming(packet[2:topic_end], packet[at + length :], packet_id, bool(header & 1))
+
+
 class BrokerClient(aiomqtt.Client):
     """One connection. ``opened`` is called at the CONNACK, before anything else that comes on the connection."""
 
@@ -45,7 +84,7 @@ class BrokerClient(aiomqtt.Client):
         self,
         access: Access,
         opened: "Callable[[BrokerClient], None]",
-        received: Callable[[MQTTMessage], None],
+        received: Callable[[Incoming], None],
         may_read: Callable[[], bool],
     ) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no annotation there
@@ -74,7 +113,9 @@ class BrokerClient(aiomqtt.Client):
         paho = self._client
         paho.manual_ack_set(on=True)
         paho.disable_logger()
-        paho._sock_recv = self._buffered_recv  # type: ignore[method-assign, assignment]  # noqa: SLF001  # see the module's head
+        # Private names: see the module's head.
+        paho._sock_recv = self._buffered_recv  # type: ignore[method-assign, assignment]  # noqa: SLF001
+        paho._handle_publish = self._publish_came  # type: ignore[method-assign]  # noqa: SLF001
 
     @property
     def lost(self) -> "asyncio.Future[None]":
@@ -138,8 +179,14 @@ class BrokerClient(aiomqtt.Client):
         self._position += len(piece)
         return piece
 
-    def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:  # noqa: ARG002
+    def _publish_came(self) -> MQTTErrorCode:
+        packet = self._client._in_packet  # noqa: SLF001
+        try:
+            message = incoming(packet["command"], bytes(packet["packet"]))
+        except BrokenPacket:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
         self._received(message)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _on_connect(
         self,

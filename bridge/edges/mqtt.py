@@ -12,12 +12,11 @@ from datetime import datetime
 
 import aiomqtt
 import structlog
-from paho.mqtt.client import MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.clock import Clock
-from bridge.edges.broker_client import Access, BrokerClient
+from bridge.edges.broker_client import Access, BrokerClient, Incoming
 from bridge.ports import Delivery
 from bridge.window import Window
 from schema.topics import MARKER_TOPIC, SUBSCRIPTION
@@ -165,10 +164,10 @@ class MqttSession:
     def _may_read(self) -> bool:
         return not self._stopped and len(self.window) < self._access.receive_maximum
 
-    def _received(self, message: MQTTMessage) -> None:
+    def _received(self, message: Incoming) -> None:
         now = self._clock.now()
         try:
-            topic = message.topic
+            topic = message.topic.decode()
         except UnicodeDecodeError:
             topic = ""
         if topic.startswith("$SYS/"):
@@ -176,11 +175,11 @@ class MqttSession:
             return
         if topic == MARKER_TOPIC:
             self.backlog = self.backlog and message.payload != self._marker
-            if self._client is not None and message.qos:
-                self._client.acknowledge([message.mid])
+            if self._client is not None and message.packet_id:
+                self._client.acknowledge([message.packet_id])
             return
-        token = self.window.admit(message.mid if message.qos else 0)
+        token = self.window.admit(message.packet_id)
         if token is None:
             return
-        self._inbox.append(Delivery(token, topic, bytes(message.payload), now, message.retain, self.backlog))
+        self._inbox.append(Delivery(token, topic, message.payload, now, message.retained, self.backlog))
         self._arrived.set()
