@@ -19,7 +19,7 @@ from standalone import demo_file
 from standalone.demo_file import EMAIL, Demo, DemoInverter
 from standalone.sun import sunny_zone
 
-HISTORY_DAYS = 3
+HISTORY_DAYS = 6
 WANTED = (
     ("micro", "Balcony", "4129800001"),
     ("string", "South roof", "2306800002"),

@@ -98,9 +98,9 @@ _BATTERY_W = 4_000.0
 
 def _household(hour: float) -> float:
     """What a home draws, in W: little at night, more for breakfast, most in the evening."""
-    breakfast = 900.0 * math.exp(-((hour - 7.5) ** 2) / 1.5)
-    evening = 1_600.0 * math.exp(-((hour - 19.0) ** 2) / 5.0)
-    return 280.0 + breakfast + evening + 60.0 * math.sin(hour * 9.0)
+    breakfast = 1_500.0 * math.exp(-((hour - 7.5) ** 2) / 1.5)
+    evening = 2_600.0 * math.exp(-((hour - 19.0) ** 2) / 5.0)
+    return 480.0 + breakfast + evening + 60.0 * math.sin(hour * 9.0)
 
 
 def hybrid(state: State, light: float, seconds: float, hour: float) -> Values:
