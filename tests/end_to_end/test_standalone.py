@@ -98,7 +98,8 @@ def test_the_demo_shows_watts_and_days_of_history_to_who_logs_in(demo: tuple[Pat
 
     def producing() -> list[dict[str, float]] | None:
         with sqlite3.connect(data / "live.db") as live:
-            rows = [json.loads(text) for (text,) in live.execute('SELECT "values" FROM live')]
+            found = live.execute('SELECT "values", reading_at FROM live').fetchall()
+        rows = [json.loads(text) for text, at in found if at > f"{datetime.now(UTC) - timedelta(minutes=1):%F %T}"]
         return rows if len(rows) == 3 and all(row.get("ac_power", 0) > 0 for row in rows) else None
 
     rows = wait_for(producing, seconds=60, what="watts of all three inverters")
