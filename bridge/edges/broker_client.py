@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from schema.topics import BRIDGE_USER
 
+_PUBLISH = 3
 _KEEPALIVE_S = 60
 _RECEIVE_BYTES = 65_536
 # Packets handled in one turn of the event loop before others get theirs.
@@ -52,10 +53,20 @@ class BrokenPacket(ValueError):
     """The broker sent something that is no PUBLISH we asked for."""
 
 
+def _variable_byte_integer(data: bytes, at: int) -> tuple[int, int]:
+    """The number at ``at`` and where the next thing begins; -1 where it is cut off or too long (MQTT 5.0, 1.5.5)."""
+    value = 0
+    for number, byte in enumerate(data[at : at + 4]):
+        value |= (byte & 0x7F) << 7 * number
+        if byte < 0x80:
+            return value, at + number + 1
+    return -1, at
+
+
 def incoming(header: int, packet: bytes) -> Incoming:
     """A PUBLISH taken apart; its properties are skipped, none of them says who sent it. Raises ``BrokenPacket``.
 
-    Source: MQTT 5.0, sections 3.3.1 to 3.3.3 and 1.5.5 (variable byte integer).
+    Source: MQTT 5.0, sections 3.3.1 to 3.3.3.
     """
     topic_end = 2 + int.from_bytes(packet[:2], "big")
     qos, at, packet_id = header >> 1 & 3, topic_end, 0
@@ -63,17 +74,9 @@ def incoming(header: int, packet: bytes) -> Incoming:
         raise BrokenPacket("a message came with QoS 2 or 3, we subscribe with QoS 1")
     if qos:
         packet_id, at = int.from_bytes(packet[at : at + 2], "big"), at + 2
-    length, shift = 0, 0
-    while True:
-        if at >= len(packet) or shift > 21:
-            raise BrokenPacket("a message ends before its payload begins")
-        byte, at = packet[at], at + 1
-        length |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            break
-        shift += 7
-    if at + length > len(packet):
-        raise BrokenPacket("a message's properties are longer than the message")
+    length, at = _variable_byte_integer(packet, at)
+    if length < 0 or at + length > len(packet):
+        raise BrokenPacket("a message ends before its payload begins")
     return Incoming(packet[2:topic_end], packet[at + length :], packet_id, bool(header & 1))
 
 
@@ -155,6 +158,8 @@ class BrokerClient(aiomqtt.Client):
                 if not self._may_read() and self._connected.done():
                     self.pause()
                     return
+                if self._publish_at_hand():
+                    continue
                 before = self._reads, self._position
                 self._client.loop_read()
                 if (self._reads, self._position) == before:
@@ -165,6 +170,18 @@ class BrokerClient(aiomqtt.Client):
             return
         if self._position < len(self._buffer):
             self._loop.call_soon(self._read)
+
+    def _publish_at_hand(self) -> bool:
+        """Handle the next packet here when it is a whole PUBLISH: paho would ask for it in four pieces."""
+        buffer, at = self._buffer, self._position
+        if at >= len(buffer) or buffer[at] >> 4 != _PUBLISH or self._client._in_packet["command"]:  # noqa: SLF001
+            return False
+        length, begin = _variable_byte_integer(buffer, at + 1)
+        if length < 0 or begin + length > len(buffer):
+            return False
+        self._position = begin + length
+        self._received(incoming(buffer[at], buffer[begin : begin + length]))
+        return True
 
     def _buffered_recv(self, size: int) -> bytes:
         """What paho asks for, out of one large ``recv``."""
