@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -32,52 +33,62 @@ def main(data_dir: Path, host: str, port: int) -> int:
 
 
 async def _run(demo: Demo, data_dir: Path, host: str, port: int) -> None:
-    tasks = [
-        asyncio.create_task(_for_ever(inverter, demo, data_dir, host, port), name=f"simulate.{inverter.kind}")
-        for inverter in demo.inverters
-    ]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    stopping = asyncio.create_task(stop.wait(), name="simulate.stop")
-    await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(result, Exception):
-            raise result
+    async with asyncio.TaskGroup() as group:
+        for inverter in demo.inverters:
+            program = _Program(inverter, demo, data_dir, stop)
+            group.create_task(program.run(host, port), name=f"simulate.{inverter.kind}")
 
 
-async def _for_ever(inverter: DemoInverter, demo: Demo, data_dir: Path, host: str, port: int) -> None:
-    """Publish; when the broker is away, come back later and send what happened meanwhile."""
-    while True:
-        with contextlib.suppress(aiomqtt.MqttError):
-            async with aiomqtt.Client(
-                host, port, username=inverter.login, password=inverter.secret, identifier=inverter.login
-            ) as client:
-                await _publish(client, inverter, demo, data_dir)
-        await asyncio.sleep(RECONNECT_S)
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """What reads one inverter and publishes. It ends between two messages: a connection cut in one lingers."""
+
+    inverter: DemoInverter
+    demo: Demo
+    data_dir: Path
+    stop: asyncio.Event
+
+    async def run(self, host: str, port: int) -> None:
+        """Publish until stopped; when the broker is away, come back later and send what happened meanwhile."""
+        login = self.inverter.login
+        while not self.stop.is_set():
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with aiomqtt.Client(
+                    host, port, username=login, password=self.inverter.secret, identifier=login
+                ) as client:
+                    await self._publish(client)
+            await self._pause(RECONNECT_S)
+
+    async def _publish(self, client: aiomqtt.Client) -> None:
+        login, kind = self.inverter.login, self.inverter.kind
+        state = demo_file.load_state(self.data_dir, login, self.demo.since)
+        around = _surroundings(self.demo, self.inverter)
+        while not self.stop.is_set() and state.at + HISTORY_EVERY < datetime.now(UTC):
+            at = state.at + HISTORY_EVERY
+            values = advance(kind, state, at, around)
+            if values:
+                await self._send(client, [publishers.document(login, values, at)])
+                demo_file.save_state(self.data_dir, login, state)
+        while not self.stop.is_set():
+            values = advance(kind, state, datetime.now(UTC), around)
+            await self._send(client, publishers.live(kind, login, values))
+            demo_file.save_state(self.data_dir, login, state)
+            await self._pause(LIVE_EVERY_S)
+
+    async def _send(self, client: aiomqtt.Client, messages: Sequence[tuple[str, str]]) -> None:
+        for topic, payload in messages:
+            await client.publish(topic, payload, qos=1)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
 
 
-async def _publish(client: aiomqtt.Client, inverter: DemoInverter, demo: Demo, data_dir: Path) -> None:
-    state = demo_file.load_state(data_dir, inverter.login, demo.since)
+def _surroundings(demo: Demo, inverter: DemoInverter) -> Surroundings:
     place = place_of(demo.zone)
     if place is None:
         raise ValueError(f"the zone {demo.zone} has no place on earth")
-    around = Surroundings(Sky(place, inverter.serial[:2] + demo.zone).light, ZoneInfo(demo.zone))
-    while state.at + HISTORY_EVERY < datetime.now(UTC):
-        at = state.at + HISTORY_EVERY
-        values = advance(inverter.kind, state, at, around)
-        if values:
-            await _send(client, [publishers.document(inverter.login, values, at)])
-            demo_file.save_state(data_dir, inverter.login, state)
-    while True:
-        values = advance(inverter.kind, state, datetime.now(UTC), around)
-        await _send(client, publishers.live(inverter.kind, inverter.login, values))
-        demo_file.save_state(data_dir, inverter.login, state)
-        await asyncio.sleep(LIVE_EVERY_S)
-
-
-async def _send(client: aiomqtt.Client, messages: Sequence[tuple[str, str]]) -> None:
-    for topic, payload in messages:
-        await client.publish(topic, payload, qos=1)
+    return Surroundings(Sky(place, inverter.serial[:2] + demo.zone).light, ZoneInfo(demo.zone))

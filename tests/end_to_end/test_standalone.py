@@ -99,7 +99,9 @@ def test_the_demo_shows_watts_and_days_of_history_to_who_logs_in(demo: tuple[Pat
     def producing() -> list[dict[str, float]] | None:
         with sqlite3.connect(data / "live.db") as live:
             found = live.execute('SELECT "values", reading_at FROM live').fetchall()
-        rows = [json.loads(text) for text, at in found if at > f"{datetime.now(UTC) - timedelta(minutes=1):%F %T}"]
+        rows = [
+            json.loads(text) for text, at in found if (at or "") > f"{datetime.now(UTC) - timedelta(minutes=1):%F %T}"
+        ]
         return rows if len(rows) == 3 and all(row.get("ac_power", 0) > 0 for row in rows) else None
 
     rows = wait_for(producing, seconds=60, what="watts of all three inverters")
@@ -124,6 +126,22 @@ def test_the_demo_leaves_no_dead_letter_and_no_warning(demo: tuple[Path, list[st
 
     assert refused == []
     assert "warning" not in data.with_suffix(".log").read_text()
+
+
+def test_a_demo_stopped_amid_its_history_goes_on_with_the_same_log_in(tmp_path: Path) -> None:
+    """It ends in time though it is busy, and the second start publishes what the first had not."""
+    data = tmp_path / "data"
+    with _started(_standalone("demo"), data) as (process, log):
+        first = _greeted(process, log)
+        process.send_signal(signal.SIGINT)
+        status = process.wait(STOP_S)
+    with _started(_standalone("demo"), data) as (process, log):
+        second = _greeted(process, log)
+        text = log.read_text()
+
+    assert status == 0
+    assert [line for line in first if "Log in" in line] == [line for line in second if "Log in" in line]
+    assert "killed" not in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
