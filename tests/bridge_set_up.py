@@ -243,6 +243,8 @@ class Publisher:
     async def __aexit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        # Else the garbage collector may find paho's sockets before paho's own finaliser: a warning, which is an error.
+        self._client._reset_sockets()
 
     async def send(self, topic: str, payload: object, *, qos: int = 1, retain: bool = False) -> None:
         """Publish and wait for the broker's answer; mappings go as JSON."""

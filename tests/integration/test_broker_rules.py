@@ -55,6 +55,8 @@ async def guest(server: Broker, name: str, secret: str = SECRET, *, client_id: s
     finally:
         one.client.disconnect()
         one.client.loop_stop()
+        # Else the garbage collector may find paho's sockets before paho's own finaliser: a warning, which is an error.
+        one.client._reset_sockets()
 
 
 @pytest.fixture
