@@ -7,15 +7,13 @@ the rows of one run, quote ratios.
 
 import argparse
 import asyncio
-import json
 import os
-import signal
-import sqlite3
+import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from benchmarks.broker import broker
 from benchmarks.fleet import Device, build, environment
 from benchmarks.mqtt_load import Publication, Publishers
 from benchmarks.processes import Measured, cores, start
+from benchmarks.sinks import EmbeddedStore, InertSink, InfluxStore, Sink
 from schema.verifiers import new_secret
 
 _PATIENCE_S = 120.0
@@ -60,79 +59,16 @@ WORKS = (
 )
 
 
-async def _until(done: Callable[[], Awaitable[bool]]) -> None:
+async def _until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_S
-    while not await done():
+    while not done():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not everything arrived within {_PATIENCE_S:.0f} s")
         await asyncio.sleep(0.01)
 
 
-class InertStore:
-    """The sink that answers at once."""
-
-    name = "inert sink"
-
-    def __init__(self, on: set[int]) -> None:
-        self._child = start([sys.executable, "-m", "benchmarks.inert_sink"], on=on)
-        self.server = self._child.first_line()
-
-    def _counts(self) -> dict[str, int]:
-        self._child.process.send_signal(signal.SIGUSR1)
-        counts: dict[str, int] = json.loads(self._child.first_line())
-        return counts
-
-    async def points(self) -> int:
-        """Points received so far."""
-        return self._counts()["points"]
-
-    async def requests(self) -> int:
-        """Requests received so far."""
-        return self._counts()["requests"]
-
-    def stop(self) -> None:
-        """End the sink."""
-        self._child.process.kill()
-        self._child.process.wait()
-
-
-class EmbeddedStore:
-    """Our SQLite store, counted by reading its file."""
-
-    name = "embedded store"
-    server = ""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "readings.db"
-
-    def _scalar(self, sql: str, *parameters: object) -> int:
-        try:
-            with sqlite3.connect(f"file:{self._file}?mode=ro", uri=True) as connection:
-                return int(connection.execute(sql, parameters).fetchone()[0])
-        except sqlite3.OperationalError:
-            return 0
-
-    async def points(self) -> int:
-        """Rows stored so far."""
-        return self._scalar("SELECT count(*) FROM point")
-
-    async def requests(self) -> int:
-        """It has no requests; commits are grouped over all inverters."""
-        return 0
-
-    def has(self, at_ms: int) -> bool:
-        """Whether a reading of this instant can be queried."""
-        return self._scalar("SELECT count(*) FROM point WHERE at_ms = ?", at_ms) > 0
-
-    def stop(self) -> None:
-        """Nothing runs."""
-
-
-Store = InertStore | EmbeddedStore
-
-
 async def _ready(bridge: Measured, log: Path) -> None:
-    async def subscribed() -> bool:
+    def subscribed() -> bool:
         if bridge.process.poll() is not None:
             raise SystemExit(f"the bridge ended:\n{log.read_text()[-2000:]}")
         return "bridge.ready" in log.read_text()
@@ -140,13 +76,11 @@ async def _ready(bridge: Measured, log: Path) -> None:
     await _until(subscribed)
 
 
-async def _throughput(
-    work: Work, store: Store, bridge: Measured, publishers: Publishers, devices: list[Device]
-) -> None:
+async def _throughput(work: Work, store: Sink, bridge: Measured, publishers: Publishers, devices: list[Device]) -> None:
     bursts = work.bursts(devices[: work.devices])
     messages = sum(len(burst) for _, burst in bursts)
     expected = len(bursts) if work.assembled else messages
-    points, requests, cpu_s = await store.points(), await store.requests(), bridge.cpu_s
+    points, requests, cpu_s = store.points(), store.requests(), bridge.cpu_s
     began = time.perf_counter()
     for login, burst in bursts:
         publishers.publish(login, burst)
@@ -154,14 +88,14 @@ async def _throughput(
             # Mosquitto takes one packet of each ready connection in turn: without this the bursts would mix.
             await publishers.acknowledged(login)
 
-    async def everything_stored() -> bool:
-        return await store.points() >= points + expected
+    def everything_stored() -> bool:
+        return store.points() >= points + expected
 
     await _until(everything_stored)
     wall_s = time.perf_counter() - began
     await asyncio.sleep(1.0)  # what the bridge still does for these messages belongs to them
     cost_us = (bridge.cpu_s - cpu_s) / messages * 1e6
-    asked = await store.requests() - requests
+    asked = store.requests() - requests
     shape = f"{expected / asked:.1f} points per request" if asked else ""
     print(
         f"{work.name:38s} {store.name:15s} {messages / wall_s:9,.0f} msg/s  {cost_us:6.0f} us CPU/msg "
@@ -196,19 +130,17 @@ async def _latency(store: EmbeddedStore, publishers: Publishers, devices: list[D
     )
 
 
-async def _measure(folder: Path, store: Store, size: int) -> None:
+async def _measure(folder: Path, store: Sink, size: int, *, latency_s: int) -> None:
     loaded, measured = cores()
     os.sched_setaffinity(0, loaded)
     secret = new_secret()
-    devices = await build(f"sqlite:///{folder}/deye.db", size, server=store.server)
+    devices = await build(f"sqlite:///{folder}/deye.db", size, server=store.server, ready=not store.provisioned)
     async with broker(folder / "broker", devices, secret, on=loaded) as port:
         log = folder / "bridge.log"
-        bridge = start(
-            [sys.executable, "-m", "bridge"],
-            on=measured,
-            log=log,
-            env=environment(folder, mqtt_port=port, server=store.server, bridge_secret=secret),
-        )
+        settings = environment(folder, mqtt_port=port, server=store.server, bridge_secret=secret)
+        if isinstance(store, InfluxStore):
+            store.provision(settings)
+        bridge = start([sys.executable, "-m", "bridge"], on=measured, log=log, env=settings)
         publishers = Publishers("127.0.0.1", port)
         try:
             await _ready(bridge, log)
@@ -218,30 +150,40 @@ async def _measure(folder: Path, store: Store, size: int) -> None:
             for login, burst in _rounds(devices, 1):
                 publishers.publish(login, burst)
 
-            async def claimed() -> bool:
-                return await store.points() >= size
+            def claimed() -> bool:
+                return store.points() >= size
 
             await _until(claimed)
             for work in WORKS:
                 await _throughput(work, store, bridge, publishers, devices)
             if isinstance(store, EmbeddedStore):
-                await _latency(store, publishers, devices, rate=500, s=10)
+                await _latency(store, publishers, devices, rate=500, s=latency_s)
         finally:
             publishers.close()
             bridge.stop()
 
 
+def _sink(kind: str, folder: Path) -> Sink:
+    """The store of one part of the table, running."""
+    if kind == "inert":
+        return InertSink(cores()[0])
+    return EmbeddedStore(folder) if kind == "embedded" else InfluxStore(folder, cores()[0])
+
+
 def main() -> None:
     """Prints one line per kind of work and store."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bridge")
-    parser.add_argument("--inverters", type=int, default=2000)
-    size = parser.parse_args().inverters
-    for kind in ("inert", "embedded"):
+    parser.add_argument("--inverters", type=int, default=1000)
+    parser.add_argument("--latency-s", type=int, default=10, help="how long the latency is watched")
+    chosen = parser.parse_args()
+    kinds = {"inert": chosen.inverters, "embedded": chosen.inverters}
+    if shutil.which("influxd"):
+        kinds["influx"] = min(chosen.inverters, 200)  # 17 descriptors and 1.5 MB each, 30 ms to provision
+    for kind, size in kinds.items():
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            store = InertStore(cores()[0]) if kind == "inert" else EmbeddedStore(folder)
+            store = _sink(kind, Path(name))
             try:
-                asyncio.run(_measure(folder, store, size))
+                asyncio.run(_measure(Path(name), store, size, latency_s=chosen.latency_s))
             finally:
                 store.stop()
 

@@ -50,28 +50,33 @@ class Device:
         return [Publication(f"{root}/{suffix}", b"23.4") for suffix in _SCALARS]
 
 
-async def build(database_url: str, size: int, *, server: str) -> list[Device]:
-    """A migrated database with ``size`` owners of one inverter each, to be written to at ``server`` ('' = embedded)."""
+async def build(database_url: str, size: int, *, server: str, ready: bool) -> list[Device]:
+    """A migrated database with ``size`` owners of one inverter each, to be written to at ``server`` ('' = embedded).
+
+    ``ready`` places have made-up buckets and tokens; the others wait for the provisioner.
+    """
     engine, now, sealer = create_engine_for(database_url), datetime.now(UTC), AesSealer(TOKEN_KEY)
     await migrate.upgrade(engine)
     devices = [Device(new_login(), new_secret(), f"27{number:08d}", uuid4()) for number in range(size)]
     owners = [uuid4() for _ in devices]
-    ready = {"state": PlacementState.READY, "updated_at": now}
+    state = {"state": PlacementState.READY if ready else PlacementState.PENDING, "updated_at": now}
     async with sessions_for(engine).begin() as session:
         version = await registry_changed(session)
         for number, owner in enumerate(owners):
             session.add(Owner(id=owner, name=f"owner {number}", created_at=now))
         await session.flush()
         for number, (owner, one) in enumerate(zip(owners, devices, strict=True)):
-            session.add(OwnerPlacement(owner_id=owner, server=server, org_id=f"{number:016x}", **ready))
+            session.add(
+                OwnerPlacement(owner_id=owner, server=server, org_id=f"{number:016x}" if ready else "", **state)
+            )
             session.add(Inverter(id=one.inverter_id, owner_id=owner, name="roof", serial=one.serial, created_at=now))
             secret = {"verifier": verifier(one.secret), "registry_version": version}
             session.add(Login(name=one.login, owner_id=owner, created_at=now, **secret))
         await session.flush()
         for number, one in enumerate(devices):
             sealed = sealer.seal(f"token-{number}", row=f"placement:{one.inverter_id}:bridge")
-            place = {"bucket_id": f"{number:016x}", "bridge_token_sealed": sealed}
-            session.add(Placement(inverter_id=one.inverter_id, **place, **ready))
+            place = {"bucket_id": f"{number:016x}", "bridge_token_sealed": sealed} if ready else {}
+            session.add(Placement(inverter_id=one.inverter_id, **place, **state))
             session.add(Feed(login=one.login, inverter_id=one.inverter_id))
     await engine.dispose()
     return devices

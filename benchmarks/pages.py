@@ -4,6 +4,7 @@ Runs the demo (three inverters, a few days of history, everything on this comput
 kept connection, a static file beside them as what a request costs by itself.
 """
 
+import argparse
 import os
 import re
 import statistics
@@ -16,7 +17,6 @@ import httpx
 
 from benchmarks.processes import Measured, cores, start
 
-_ROUNDS = 60
 _WARM_UP = 5
 _PATIENCE_S = 120.0
 _INVERTER = re.compile(r'href="(/inverters/[0-9a-f-]{36})"')
@@ -44,9 +44,9 @@ def _log_in(browser: httpx.Client, password: str) -> None:
     browser.post("/login", data=form).raise_for_status()
 
 
-def _measure(browser: httpx.Client, name: str, path: str) -> None:
+def _measure(browser: httpx.Client, name: str, path: str, *, rounds: int) -> None:
     times_ms: list[float] = []
-    for turn in range(_WARM_UP + _ROUNDS):
+    for turn in range(_WARM_UP + rounds):
         began = time.perf_counter()
         answer = browser.get(path)
         if turn >= _WARM_UP:
@@ -60,6 +60,9 @@ def _measure(browser: httpx.Client, name: str, path: str) -> None:
 
 def main() -> None:
     """Prints one line per page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages")
+    parser.add_argument("--rounds", type=int, default=60, help="how often each page is asked for")
+    rounds = parser.parse_args().rounds
     environment = {"PORTAL_PORT": "0", "MQTT_PORT": "0", "PUBLIC_HOST": "127.0.0.1"}
     with tempfile.TemporaryDirectory() as name:
         log = Path(name) / "log"
@@ -83,7 +86,7 @@ def main() -> None:
                     ("pairing", f"{inverter[1]}/pairing"),
                     ("add inverter", "/inverters/new"),
                 ):
-                    _measure(browser, title, path)
+                    _measure(browser, title, path, rounds=rounds)
         finally:
             demo.stop()
 
