@@ -53,7 +53,7 @@ def _bursts(devices: list[Device], size: int) -> list[tuple[str, list[Publicatio
 
 
 WORKS = (
-    Work("JSON document, one point per request", 2000, False, lambda devices: _rounds(devices, 6)),
+    Work("JSON documents, inverters in turn", 2000, False, lambda devices: _rounds(devices, 6)),
     Work("JSON documents, ten at once", 2000, False, lambda devices: _bursts(devices, 10)),
     Work("scalars, 40 topics per reading", 500, True, lambda devices: [(one.login, one.cycle()) for one in devices]),
 )

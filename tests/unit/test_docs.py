@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/running.md", "docs/decisions.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "docs/running.md", "docs/decisions.md", "docs/performance.md", "CHANGELOG.md")
 
 # Command → the test that runs it, as file::function. Docker's own commands need an engine, which no test has: what they
 # would start is run as processes instead.
@@ -21,6 +21,12 @@ RUN_BY = {
     "make test": ".ci/run::make test",
     ".venv/bin/python -m standalone admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
+    ),
+    ".venv/bin/python -m benchmarks.bridge": (
+        "tests/end_to_end/test_benchmarks.py::test_the_bridges_benchmark_measures_every_kind_of_work_on_each_store"
+    ),
+    ".venv/bin/python -m benchmarks.pages": (
+        "tests/end_to_end/test_benchmarks.py::test_the_pages_benchmark_measures_every_page"
     ),
     "docker compose up --build": (
         "tests/end_to_end/test_compose_processes.py"
