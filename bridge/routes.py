@@ -54,7 +54,7 @@ class LoginEntry:
 class Directory:
     """All logins, and who holds which serial. Replaced as a whole at a resync, amended at a claim or look-up."""
 
-    def __init__(self, version: int, entries: Iterable[LoginEntry], holders: dict[str, frozenset[UUID]]) -> None:
+    def __init__(self, version: int, entries: Iterable[LoginEntry], holders: dict[str, UUID]) -> None:
         self.version = version
         self._logins = {entry.name: entry for entry in entries}
         self._holders = holders
@@ -78,14 +78,11 @@ class Directory:
         """All logins."""
         return list(self._logins.values())
 
-    def holders(self) -> dict[str, frozenset[UUID]]:
-        """Owners by the serials that are active for them."""
-        return dict(self._holders)
-
     def foreign(self, serial: str, owner_id: UUID) -> bool:
-        """Whether ``serial`` is active for somebody else: as an active inverter's serial or one of its aliases."""
-        holders = self._holders.get(serial)
-        return bool(holders and holders - {owner_id})
+        """Whether ``serial`` is active for somebody else. An alias is not: whoever is first to send a serial that he
+        has not proved would shut its owner out.
+        """
+        return self._holders.get(serial, owner_id) != owner_id
 
     def put(self, entry: LoginEntry) -> None:
         """Enter or replace one login."""
@@ -97,5 +94,4 @@ class Directory:
         entry = self._logins[route.login]
         self.put(LoginEntry(entry.name, entry.revoked, {**entry.routes, route.selector: route}))
         if route.claim is Claim.ACTIVE:
-            for serial in (route.serial, *route.aliases):
-                self._holders[serial] = self._holders.get(serial, frozenset()) | {route.owner_id}
+            self._holders[route.serial] = route.owner_id

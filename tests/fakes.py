@@ -286,9 +286,7 @@ def route(
 def directory(*routes: Route, revoked: Collection[str] = ()) -> Directory:
     """A directory of these feeds; serials of active ones are held by their owners."""
     entries: dict[str, LoginEntry] = {}
-    holders: dict[str, frozenset[UUID]] = {}
+    holders = {one.serial: one.owner_id for one in routes if one.claim is Claim.ACTIVE}
     for one in routes:
         entries.setdefault(one.login, LoginEntry(one.login, one.login in revoked, {})).routes[one.selector] = one
-        for serial in (one.serial, *one.aliases) if one.claim is Claim.ACTIVE else ():
-            holders[serial] = holders.get(serial, frozenset()) | {one.owner_id}
     return Directory(1, entries.values(), holders)

@@ -124,11 +124,8 @@ def entries_of(rows: Iterable[Row], sealer: Sealer) -> list[LoginEntry]:
 
 
 def directory_of(version: int, rows: Sequence[Row], sealer: Sealer) -> Directory:
-    """Rows as a directory; a serial is held by the owners of active inverters that have or have shown it."""
-    holders: dict[str, frozenset[UUID]] = {}
-    for row in rows:
-        for serial in (row.serial, *row.aliases) if row.active else ():
-            holders[serial] = holders.get(serial, frozenset()) | {UUID(row.owner_id)}
+    """Rows as a directory; a serial is held by the owner of the inverter that it is active for."""
+    holders = {row.serial: UUID(row.owner_id) for row in rows if row.active}
     return Directory(version, entries_of(rows, sealer), holders)
 
 
