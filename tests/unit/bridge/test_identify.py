@@ -86,7 +86,7 @@ def test_a_serial_that_is_active_for_another_owner_is_refused() -> None:
 
 
 def test_who_names_a_serial_first_without_proof_shuts_nobody_out() -> None:
-    """Bob's messages named Alice's logger before she did: for him it is an alias, and hers come through all the same."""
+    """Bob's messages named Alice's logger before hers did: it is his alias, and hers come through all the same."""
     bob = route(BOB_LOGIN, serial="2722222222", aliases=frozenset({"4100000001"}))
 
     assert isinstance(_admit(route(serial="2711111111"), bob, serial="4100000001"), Admitted)

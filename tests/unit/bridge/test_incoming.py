@@ -30,18 +30,17 @@ def _packet(topic: bytes, payload: bytes, *, packet_id: int, notes: list[str]) -
     st.binary(max_size=40),
     st.binary(max_size=300),
     st.integers(0, 65_535),
-    st.lists(st.text(max_size=60), max_size=4),
+    st.lists(st.text("abc 123", max_size=60), max_size=4),
     st.booleans(),
 )
 def test_we_read_what_paho_reads(topic: bytes, payload: bytes, packet_id: int, notes: list[str], retain: bool) -> None:
     """Topic, payload, packet id and retain flag, whatever properties stand before the payload."""
-    with contextlib.suppress(UnicodeEncodeError):
-        header = 0x30 | (2 if packet_id else 0) | retain
-        packet = _packet(topic, payload, packet_id=packet_id, notes=notes)
+    header = 0x30 | (2 if packet_id else 0) | retain
+    packet = _packet(topic, payload, packet_id=packet_id, notes=notes)
 
-        ours, theirs = incoming(header, packet), decode_publish(header, packet, MQTTv5)
+    ours, theirs = incoming(header, packet), decode_publish(header, packet, MQTTv5)
 
-        assert ours == (theirs.topic, theirs.payload, theirs.mid, theirs.retain)
+    assert ours == (theirs.topic, theirs.payload, theirs.mid, theirs.retain)
 
 
 @settings(deadline=None)
