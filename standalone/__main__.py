@@ -40,6 +40,7 @@ def _plan(data_dir: Path) -> Plan:
         data_dir=data_dir,
         portal_port=checks.free_port(port(os.environ, "PORTAL_PORT", 8000), "PORTAL_PORT", "the portal"),
         mqtt_port=checks.free_port(port(os.environ, "MQTT_PORT", 1883), "MQTT_PORT", "the broker"),
+        bridge_port=checks.free_port(0, "", "the bridge"),
         host=os.environ.get("PUBLIC_HOST") or checks.home_address(),
     )
 
@@ -59,7 +60,7 @@ async def _run(plan: Plan, program: str, mode: str) -> None:
         await finish(Command("prepare", (*own, "prepare", *(["--demo"] if demo else [])), ours), console, stop_asked)
         if stop_asked.is_set():
             return
-        configuration = broker_setup.prepare(plan.broker_dir, user, plan.mqtt_port)
+        configuration = broker_setup.prepare(plan.broker_dir, user, plan.mqtt_port, plan.bridge_port)
         supervisor = Supervisor(
             plan,
             commands(ours, program, configuration, user, reload=mode == "dev"),
@@ -95,7 +96,9 @@ def _admin(email: str) -> int:
     """Become ``python -m portal create-admin`` on the data of this computer; nothing needs to run meanwhile."""
     data_dir = _data_dir()
     secrets = secrets_file.complete(data_dir / "secrets.env")
-    ours = environment(Plan(data_dir, portal_port=8000, mqtt_port=1883, host="localhost"), secrets, os.environ)
+    ours = environment(
+        Plan(data_dir, portal_port=8000, mqtt_port=1883, bridge_port=1884, host="localhost"), secrets, os.environ
+    )
     os.execve(sys.executable, [sys.executable, "-m", "portal", "create-admin", email], ours)  # noqa: S606
 
 
@@ -110,7 +113,7 @@ def _step(command: str, *, demo: bool) -> int | None:
     if command == "simulate":
         from standalone import simulate  # noqa: PLC0415
 
-        return simulate.main(Path(os.environ["DATA_DIR"]), os.environ["MQTT_HOST"], int(os.environ["MQTT_PORT"]))
+        return simulate.main(Path(os.environ["DATA_DIR"]), os.environ["MQTT_HOST"], int(os.environ["MQTT_PUBLIC_PORT"]))
     return None
 
 

@@ -7,12 +7,11 @@ that this user can reach it; where it cannot, or does not exist, the broker stay
 
 import os
 import pwd
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from schema.broker_files import ACL, APPLIED, CONFIGURATION, GENERATION, PASSWORDS, render
+from schema.broker_files import ACL, APPLIED, BRIDGE_LISTENER, CONFIGURATION, GENERATION, PASSWORDS, render
 
 BROKER_USER = "mosquitto"
 TEMPLATES = Path(__file__).resolve().parent.parent / "mosquitto"
@@ -59,20 +58,30 @@ def _can_enter(folder: Path) -> bool:
     return tried.returncode == 0
 
 
-def prepare(folder: Path, user: BrokerUser, port: int) -> Path:
+def prepare(folder: Path, user: BrokerUser, port: int, bridge_port: int) -> Path:
     """Write ACL and configuration below ``folder`` and hand all of it to ``user``. Returns the configuration's path."""
     folder.chmod(0o750)
-    template = (TEMPLATES / CONFIGURATION).read_text() + (TEMPLATES / "persistence-2.0.conf").read_text()
-    configuration = folder / CONFIGURATION
-    configuration.write_text(render(template, port=port, folder=folder, user=user.name))
-    shutil.copyfile(TEMPLATES / ACL, folder / ACL)
+    parts = (CONFIGURATION, "persistence-2.0.conf", BRIDGE_LISTENER)
+    template = "".join((TEMPLATES / name).read_text() for name in parts)
+    text = render(template, port=port, folder=folder, user=user.name, bridge_port=bridge_port)
+    _replace(folder / CONFIGURATION, text)
+    _replace(folder / ACL, (TEMPLATES / ACL).read_text())
     if os.geteuid() == 0:
         owner = pwd.getpwnam(user.name)
         for path in (folder, *folder.iterdir()):
             os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
-    for path in (configuration, folder / ACL):
-        path.chmod(0o640)
-    return configuration
+    return folder / CONFIGURATION
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole new file. The broker's user owns the folder: a link it left there must not lead root elsewhere."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(descriptor, 0o640)
+        file.write(text)
+    draft.replace(path)
 
 
 def generation(folder: Path) -> int | None:
@@ -86,9 +95,7 @@ def generation(folder: Path) -> int | None:
 
 def write_applied(folder: Path, loaded: int) -> None:
     """Tell the provisioner what the broker has loaded."""
-    draft = folder / f".{APPLIED}.new"
-    draft.write_text(f"{loaded}\n")
-    draft.replace(folder / APPLIED)
+    _replace(folder / APPLIED, f"{loaded}\n")
 
 
 __all__ = ["PASSWORDS", "BrokerUser", "choose_user", "generation", "prepare", "write_applied"]

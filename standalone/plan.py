@@ -23,11 +23,15 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``host`` is this computer's name or address for other devices at home; ports are real ones, never 0."""
+    """``host`` is this computer's name or address for other devices at home; ports are real ones, never 0.
+
+    Loggers use ``mqtt_port``, the bridge alone ``bridge_port`` (``mosquitto/bridge-listener.conf`` says why).
+    """
 
     data_dir: Path
     portal_port: int
     mqtt_port: int
+    bridge_port: int
     host: str
 
     @property
@@ -62,7 +66,7 @@ def environment(plan: Plan, secrets: Mapping[str, str], outside: Mapping[str, st
         "DATA_DIR": str(plan.data_dir),
         "BROKER_DIR": str(plan.broker_dir),
         "MQTT_HOST": "127.0.0.1",
-        "MQTT_PORT": str(plan.mqtt_port),
+        "MQTT_PORT": str(plan.bridge_port),
         "MQTT_PUBLIC_HOST": plan.host,
         "MQTT_PUBLIC_PORT": str(plan.mqtt_port),
         "PORTAL_HOST": "0.0.0.0",  # noqa: S104  # telephones at home open it too

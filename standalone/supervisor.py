@@ -22,7 +22,7 @@ BROKER_STOP_S = 2.0
 BROKER = "broker"
 
 _POLL_S = 0.1
-_BRIDGE_CONNECTED = re.compile(r"New client connected from .* as bridge \(")
+_BRIDGE_CONNECTED = re.compile(r"New client connected from .* u'bridge'\)")
 
 
 @dataclass(slots=True)

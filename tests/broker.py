@@ -15,7 +15,7 @@ from schema.topics import BRIDGE_USER
 from schema.verifiers import verifier
 from tests.services import found, free_port
 
-_TEMPLATES = Path(__file__).parents[1] / "mosquitto"
+TEMPLATES = Path(__file__).parents[1] / "mosquitto"
 _PATIENCE_S = 10.0
 _RELOADING = "Reloading config."
 BRIDGE_PASSWORD = "bridge-password-of-the-tests"
@@ -31,13 +31,13 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
         self._verifiers: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        template = "".join((_TEMPLATES / name).read_text() for name in (CONFIGURATION, "persistence-2.0.conf"))
+        template = "".join((TEMPLATES / name).read_text() for name in (CONFIGURATION, "persistence-2.0.conf"))
         # The line "Reloading config." is one of information.
         template += "log_type information\n" + extra
         user = "root" if os.geteuid() == 0 else "mosquitto"
         text = render(template, port=self.port, folder=folder, user=user, address="127.0.0.1")
         (folder / CONFIGURATION).write_text(text)
-        shutil.copy(_TEMPLATES / ACL, folder / ACL)
+        shutil.copy(TEMPLATES / ACL, folder / ACL)
         self.allow({BRIDGE_USER: BRIDGE_PASSWORD})
 
     def allow(self, secrets: Mapping[str, str]) -> None:

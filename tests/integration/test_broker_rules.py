@@ -1,5 +1,6 @@
 """The broker's own promises, with our configuration on a real Mosquitto: who may enter, write and read."""
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from schema.broker_files import TemplateUnfilled, render
-from schema.topics import BRIDGE_USER, MARKER_TOPIC
-from tests.broker import BRIDGE_PASSWORD, Broker, broker
+from schema.broker_files import BRIDGE_LISTENER, TemplateUnfilled, render
+from schema.topics import BRIDGE_USER, MARKER_TOPIC, bridge_client_id
+from tests.broker import BRIDGE_PASSWORD, TEMPLATES, Broker, broker
+from tests.services import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -24,7 +26,7 @@ ALICE, BOB, SECRET = "AACE234567", "BBCE234567", "s3cret"
 class Guest:
     """An MQTT 5 client that remembers every answer."""
 
-    def __init__(self, server: Broker, name: str, secret: str, client_id: str = "") -> None:
+    def __init__(self, name: str, secret: str, client_id: str, port: int) -> None:
         self.client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id or name, protocol=MQTTProtocolVersion.MQTTv5
         )
@@ -35,7 +37,7 @@ class Guest:
         self.client.on_message = lambda _, __, message: self.received.append((message.topic, bytes(message.payload)))
         self.client.on_publish = self._published
         self.client.on_subscribe = lambda _, __, ___, codes, ____: self.answers.extend(str(code) for code in codes)
-        self.client.connect("127.0.0.1", server.port)
+        self.client.connect("127.0.0.1", port)
         self.client.loop_start()
 
     def _connected(self, _: object, __: object, ___: object, code: ReasonCode, ____: Properties | None) -> None:
@@ -46,9 +48,11 @@ class Guest:
 
 
 @asynccontextmanager
-async def guest(server: Broker, name: str, secret: str = SECRET, *, client_id: str = "") -> AsyncIterator[Guest]:
-    """Connected, or refused: its first answer says which."""
-    one = Guest(server, name, secret, client_id)
+async def guest(
+    server: Broker, name: str, secret: str = SECRET, *, client_id: str = "", port: int = 0
+) -> AsyncIterator[Guest]:
+    """Connected, or refused: its first answer says which. ``port`` is another one than the loggers'."""
+    one = Guest(name, secret, client_id, port or server.port)
     try:
         await until(lambda: one.answers)
         yield one
@@ -120,6 +124,46 @@ async def test_the_bridges_client_id_is_of_no_use_to_a_login(server: Broker) -> 
             await until(lambda: bridge.received)
 
             assert bridge.client.is_connected()
+
+
+def connect_without_a_name(port: int, client_id: str) -> bytes:
+    """What the broker answers to an MQTT 5 CONNECT with this client id and nothing else."""
+    body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00" + len(client_id).to_bytes(2, "big") + client_id.encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+        stranger.sendall(bytes([0x10, len(body)]) + body)
+        return stranger.recv(100)
+
+
+async def test_a_stranger_who_names_a_clients_id_does_not_end_the_broker(tmp_path: Path) -> None:
+    """Without a user name, then a reload: up to 2.0.12 that killed it wherever the bridge's client id was known."""
+    inner = free_port()
+    way_in = (TEMPLATES / BRIDGE_LISTENER).read_text().replace("@BRIDGE_LISTENER@", f"{inner} 127.0.0.1")
+    with broker(tmp_path / "broker", extra=way_in) as server:
+        server.allow({ALICE: SECRET})
+        secret_id = bridge_client_id(BRIDGE_PASSWORD)
+        async with (
+            guest(server, BRIDGE_USER, BRIDGE_PASSWORD, client_id=secret_id, port=inner) as bridge,
+            guest(server, ALICE) as alice,
+        ):
+            bridge.client.subscribe([("deye/#", 1), ("$SYS/broker/log/#", 1)])
+            await until(lambda: len(bridge.answers) == 3)
+            answers = [connect_without_a_name(server.port, name) for name in (BRIDGE_USER, ALICE, "")]
+            server.reload()
+            alice.client.publish(f"deye/{ALICE}/reading", "still here", qos=1)
+            await until(lambda: any(payload == b"still here" for _, payload in bridge.received) or not server.running)
+
+            assert all(answer[:1] == b"\x20" and answer[3] == 0x87 for answer in answers)
+            assert server.running
+            assert bridge.client.is_connected()
+
+
+def test_the_bridges_client_id_is_lasting_and_tells_nothing() -> None:
+    """Another password is another id; the session of the same one is found again."""
+    ours = bridge_client_id(BRIDGE_PASSWORD)
+
+    assert ours == bridge_client_id(BRIDGE_PASSWORD) != bridge_client_id("another")
+    assert BRIDGE_PASSWORD not in ours
+    assert ours != BRIDGE_USER
 
 
 async def test_a_withdrawn_login_is_thrown_out_at_the_reload(server: Broker) -> None:

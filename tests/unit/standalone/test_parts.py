@@ -17,7 +17,7 @@ from standalone.plan import CannotStart, Plan, environment, port
 from standalone.reload import DEBOUNCE_S, ReloadRule
 
 pytestmark = pytest.mark.unit
-PLAN = Plan(data_dir=Path("/srv/deye"), portal_port=8000, mqtt_port=1883, host="192.0.2.7")
+PLAN = Plan(data_dir=Path("/srv/deye"), portal_port=8000, mqtt_port=1883, bridge_port=40001, host="192.0.2.7")
 
 
 def test_ports_come_from_the_environment_and_nonsense_is_named() -> None:
@@ -113,7 +113,7 @@ def test_the_greeting_of_a_demo_names_its_log_in_and_says_when_it_is_night_there
     """A house near Nairobi at noon and at midnight, local time."""
     since = datetime(2026, 6, 1, tzinfo=UTC)
     demo_file.save(tmp_path, demo_file.Demo("demo@example.org", "hush", "Africa/Nairobi", since, ()))
-    plan = Plan(tmp_path, portal_port=8000, mqtt_port=1883, host="192.0.2.7")
+    plan = Plan(tmp_path, portal_port=8000, mqtt_port=1883, bridge_port=40001, host="192.0.2.7")
     environment = {"DATABASE_URL": "sqlite:///x"}
 
     noon = greeting.lines(plan, environment, "", demo=True, now=datetime(2026, 6, 1, 9, tzinfo=UTC))
