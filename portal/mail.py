@@ -100,13 +100,23 @@ class FileTransport:
         unfinished.rename(path)
 
 
-async def owe(session: AsyncSession, recipient: str, letter: Letter, *, now: datetime) -> None:
-    """Write the mail into this transaction. The sixth to one address within an hour is dropped: nobody is flooded."""
+async def too_many_lately(session: AsyncSession, recipient: str, *, now: datetime) -> bool:
+    """Whether ``owe`` would drop a mail to this address."""
     recent = select(func.count()).where(
         func.lower(OutboxMail.recipient) == recipient.lower(), OutboxMail.created_at > now - timedelta(hours=1)
     )
-    if (await session.execute(recent)).scalar_one() >= MOST_PER_HOUR:
-        _log.warning("mail.too_many_to_one_address")
+    if (await session.execute(recent)).scalar_one() < MOST_PER_HOUR:
+        return False
+    _log.warning("mail.too_many_to_one_address")
+    return True
+
+
+async def owe(session: AsyncSession, recipient: str, letter: Letter, *, now: datetime, always: bool = False) -> None:
+    """Write the mail into this transaction. The sixth to one address within an hour is dropped: nobody is flooded.
+
+    ``always`` is for what must be said and cannot be caused by a stranger.
+    """
+    if not always and await too_many_lately(session, recipient, now=now):
         return
     session.add(
         OutboxMail(

@@ -21,7 +21,7 @@ class TokenSpent(Exception):
 
 async def issue(session: AsyncSession, account_id: UUID, *, purpose: TokenPurpose, key: str, now: datetime) -> str:
     """A new token; older ones of this purpose no longer work."""
-    await session.execute(delete(EmailToken).where(EmailToken.account_id == account_id, EmailToken.purpose == purpose))
+    await withdraw(session, account_id, purpose=purpose)
     token = secrets.token_urlsafe(_RANDOM_BYTES)
     session.add(
         EmailToken(
@@ -34,6 +34,11 @@ async def issue(session: AsyncSession, account_id: UUID, *, purpose: TokenPurpos
         )
     )
     return token
+
+
+async def withdraw(session: AsyncSession, account_id: UUID, *, purpose: TokenPurpose) -> None:
+    """The account's tokens of this purpose no longer work."""
+    await session.execute(delete(EmailToken).where(EmailToken.account_id == account_id, EmailToken.purpose == purpose))
 
 
 async def is_good(session: AsyncSession, token: str, *, purpose: TokenPurpose, key: str, now: datetime) -> bool:

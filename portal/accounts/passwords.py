@@ -32,7 +32,7 @@ class Passwords:
     async def fits(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` is the one that was stored. None (no such account) takes just as long and never fits."""
         if stored is None:
-            await self._compare(await self._nobodys_hash(), password)
+            await self._compare(await self.nobodys_hash(), password)
             return False
         return await self._compare(stored, password)
 
@@ -46,8 +46,8 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _nobodys_hash(self) -> str:
-        """A hash of a password nobody knows, made once with the same profile."""
+    async def nobodys_hash(self) -> str:
+        """A hash of a password nobody knows, made once with the same profile; as dear to compare with as any other."""
         if self._nobodys is None:
             self._nobodys = await self.hashed(secrets.token_urlsafe())
         return self._nobodys

@@ -19,7 +19,7 @@ from portal.parts import Parts, parts_of
 from portal.submitted import EMPTY, Submitted, check, submitted
 from portal.templating import page, see_other
 from schema.database import reading
-from schema.models import Audience, TokenPurpose
+from schema.models import Account, Audience, TokenPurpose
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -48,9 +48,13 @@ async def sign_up(request: AnyRequest) -> Template | Redirect:
         return page(request, "accounts/signup.html", status=422, form=typed)
     password_hash = await parts.passwords.hashed(typed.password)
     async with parts.sessions.begin() as session:
-        await service.sign_up(session, typed.email, password_hash, typed.time_zone, links=parts.links, now=parts.now())
+        waiting = await service.sign_up(
+            session, typed.email, password_hash, typed.time_zone, links=parts.links, now=parts.now()
+        )
     parts.mailer.wake()
-    return see_other("/signup/sent")
+    # After the answer: comparing passwords must not show in the time the answer takes.
+    again = BackgroundTask(_sign_up_again, parts, waiting, typed.password) if waiting else None
+    return see_other("/signup/sent", after=again)
 
 
 @get("/signup/sent")
@@ -194,6 +198,21 @@ async def _is_good(parts: Parts, token: str, purpose: TokenPurpose) -> bool:
 
 def _spent(request: AnyRequest, purpose: TokenPurpose) -> Template:
     return page(request, "accounts/link_spent.html", status=410, purpose=purpose.value, headers=NO_REFERRER)
+
+
+async def _sign_up_again(parts: Parts, account: Account, password: str) -> None:
+    same_password = await parts.passwords.fits(account.password_hash, password)
+    nobodys_hash = await parts.passwords.nobodys_hash()
+    async with parts.sessions.begin() as session:
+        await service.sign_up_again(
+            session,
+            account,
+            same_password=same_password,
+            nobodys_hash=nobodys_hash,
+            links=parts.links,
+            now=parts.now(),
+        )
+    parts.mailer.wake()
 
 
 async def _mail_confirmation(parts: Parts, email: str) -> None:

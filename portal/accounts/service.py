@@ -16,7 +16,7 @@ from portal.accounts import mailed_tokens, sessions
 from portal.accounts.forms import email_key
 from portal.accounts.links import MailedLinks
 from portal.accounts.mailed_tokens import TokenSpent
-from portal.mail import owe
+from portal.mail import owe, too_many_lately
 from schema.changes import registry_changed
 from schema.models import Account, Grant, Owner, OwnerPlacement, Role, TokenPurpose
 
@@ -54,18 +54,44 @@ async def create(
 
 async def sign_up(
     session: AsyncSession, email: str, password_hash: str, time_zone: str, *, links: MailedLinks, now: datetime
-) -> None:
-    """Make an account, or tell the one who reads that mailbox that there is one. The caller's answer is the same."""
+) -> Account | None:
+    """Make an account, or tell the one who reads that mailbox that there is one. The caller's answer is the same.
+
+    Returns an account that waits for its confirmation already: then ``sign_up_again`` has to follow.
+    """
     account = await create(session, email, password_hash, time_zone, now=now)
-    if account is None:
-        known = await find(session, email)
-        if known is None:
-            return
-        if known.verified_at is not None:
-            await owe(session, known.email, letters.account_exists(links.base_url), now=now)
-            return
-        account = known
-    await _send_confirmation(session, account, links=links, now=now)
+    if account is not None:
+        await _send_confirmation(session, account, links=links, now=now)
+        return None
+    known = await find(session, email)
+    if known is not None and known.verified_at is not None:
+        await owe(session, known.email, letters.account_exists(links.base_url), now=now)
+        return None
+    return known
+
+
+async def sign_up_again(
+    session: AsyncSession,
+    account: Account,
+    *,
+    same_password: bool,
+    nobodys_hash: str,
+    links: MailedLinks,
+    now: datetime,
+) -> None:
+    """A second sign-up before the confirmation, with the password of the first or with another one.
+
+    With another one nobody can tell which of the two reads the mailbox, and whoever does must not confirm a stranger's
+    password: neither counts any more, and the mailbox gets a link that sets a new one.
+    """
+    if same_password:
+        await _send_confirmation(session, account, links=links, now=now)
+        return
+    unsettled = update(Account).where(Account.id == account.id, Account.verified_at.is_(None))
+    if not (await session.execute(unsettled.values(password_hash=nobodys_hash).returning(Account.id))).first():
+        return
+    await mailed_tokens.withdraw(session, account.id, purpose=TokenPurpose.VERIFY)
+    await _send_reset(session, account, links=links, now=now)
 
 
 async def send_confirmation_again(session: AsyncSession, email: str, *, links: MailedLinks, now: datetime) -> None:
@@ -96,10 +122,8 @@ async def mark_verified(session: AsyncSession, account_id: UUID, *, server: str,
 async def forgotten_password(session: AsyncSession, email: str, *, links: MailedLinks, now: datetime) -> None:
     """A link that sets a new password, to whoever reads the mailbox of an existing account."""
     account = await find(session, email)
-    if account is None:
-        return
-    token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.RESET, key=links.key, now=now)
-    await owe(session, account.email, letters.set_password(links.base_url, token), now=now)
+    if account is not None:
+        await _send_reset(session, account, links=links, now=now)
 
 
 async def set_password(
@@ -116,7 +140,8 @@ async def set_password(
     account.password_hash = password_hash
     await sessions.end_all(session, account_id)
     await mark_verified(session, account_id, server=server, now=now)
-    await owe(session, account.email, letters.password_changed(links.base_url), now=now)
+    # Whoever is able to fill the mailbox must not be able to keep this one from it.
+    await owe(session, account.email, letters.password_changed(links.base_url), now=now, always=True)
 
 
 async def keep_hash(session: AsyncSession, account_id: UUID, password_hash: str, *, instead_of: str) -> None:
@@ -134,5 +159,16 @@ async def make_admin(session: AsyncSession, account_id: UUID) -> None:
 
 
 async def _send_confirmation(session: AsyncSession, account: Account, *, links: MailedLinks, now: datetime) -> None:
+    """Nothing where the mail would be dropped: a new token ends the older ones, and one of those was delivered."""
+    if await too_many_lately(session, account.email, now=now):
+        return
     token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.VERIFY, key=links.key, now=now)
     await owe(session, account.email, letters.confirm_address(links.base_url, token), now=now)
+
+
+async def _send_reset(session: AsyncSession, account: Account, *, links: MailedLinks, now: datetime) -> None:
+    """Nothing where the mail would be dropped, as above."""
+    if await too_many_lately(session, account.email, now=now):
+        return
+    token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.RESET, key=links.key, now=now)
+    await owe(session, account.email, letters.set_password(links.base_url, token), now=now)

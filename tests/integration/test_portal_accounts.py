@@ -96,19 +96,58 @@ async def test_sign_up_does_not_tell_who_has_an_account(portal: RunningPortal, a
     assert (await alice.log_in()).status_code == 303
 
 
-async def test_a_second_sign_up_before_confirmation_leaves_the_first_password(
-    portal: RunningPortal, alice: Person, bob: Person
+@pytest.mark.parametrize("bob_is_first", [True, False])
+async def test_nobody_confirms_a_strangers_password(
+    portal: RunningPortal, alice: Person, bob: Person, *, bob_is_first: bool
 ) -> None:
-    """Bob cannot slip his password under the account that Alice is about to confirm."""
-    await alice.post("/signup", email=alice.email, password=PASSWORD)
-    await bob.post("/signup", email=alice.email, password="password of bob")
+    """Two sign-ups with one address and two passwords: only a link in the mailbox settles it, with a third password."""
+    typed = (
+        [(bob, "password of bob"), (alice, PASSWORD)] if bob_is_first else [(alice, PASSWORD), (bob, "password of bob")]
+    )
+    await typed[0][0].post("/signup", email=alice.email, password=typed[0][1])
+    first = await newest_link(portal, alice.email)
+    again = await typed[1][0].post("/signup", email=alice.email, password=typed[1][1])
+    second = await newest_link(portal, alice.email)
+
+    confirmed = await alice.post("/verify", token=token_of(first))
+    settled = await alice.post("/reset/set", token=token_of(second), password="settled by mail")
+    entered = [(await bob.post("/login", email=alice.email, password=word)).status_code for _, word in typed]
+
+    assert again.headers["location"] == "/signup/sent"
+    assert (confirmed.status_code, settled.status_code) == (410, 303)
+    assert entered == [422, 422]
+    assert (await alice.log_in("settled by mail")).status_code == 303
+
+
+async def test_a_second_sign_up_with_the_same_password_is_just_another_mail(
+    portal: RunningPortal, alice: Person
+) -> None:
+    """Who pressed twice confirms with the newer mail."""
+    for _ in range(2):
+        await alice.post("/signup", email=alice.email, password=PASSWORD)
     await alice.post("/verify", token=token_of(await newest_link(portal, alice.email)))
 
-    with_bobs = await bob.post("/login", email=alice.email, password="password of bob")
-    with_hers = await alice.log_in()
+    assert (await alice.log_in()).status_code == 303
 
-    assert with_bobs.status_code == 422
-    assert with_hers.status_code == 303
+
+async def test_a_mail_that_is_dropped_does_not_end_the_link_before_it(
+    portal: RunningPortal, alice: Person, bob: Person
+) -> None:
+    """Who asks for Alice's links twenty times cannot keep her from confirming, nor from setting a password."""
+    await alice.post("/signup", email=alice.email, password=PASSWORD)
+    for _ in range(10):
+        await bob.post("/verify/again", email=alice.email)
+    confirmed = await alice.post("/verify", token=token_of(await newest_link(portal, alice.email)))
+    portal.clock.go(hours=2)
+    for _ in range(10):
+        await bob.post("/reset", email=alice.email)
+    new = await alice.post(
+        "/reset/set", token=token_of(await newest_link(portal, alice.email)), password="a new one, hers"
+    )
+    await portal.mail_sent()
+
+    assert (confirmed.status_code, new.status_code) == (303, 303)
+    assert portal.bag.to(alice.email)[-1]["Subject"] == "Your password was changed"
 
 
 async def test_a_link_confirms_once_and_not_after_a_day(portal: RunningPortal, alice: Person) -> None:
