@@ -12,6 +12,7 @@ from litestar import Litestar, Router
 from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import CacheControlHeader, State
+from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,6 +29,7 @@ from portal.credentials import routes as credentials
 from portal.dashboard import routes as dashboard
 from portal.dashboard.history import History
 from portal.docs import openapi_config
+from portal.gate import Gate
 from portal.headers import security_headers
 from portal.inverters import api as inverters_api
 from portal.inverters import routes as inverters
@@ -98,13 +100,14 @@ def create_app(parts: Parts) -> Litestar:
     """The application around its parts; nothing runs and nothing is opened before its lifespan begins."""
     settings = parts.settings
     auth = make_auth(settings)
+    csrf = _csrf(settings)
     return Litestar(
-        route_handlers=[*_routers(auth)],
+        route_handlers=[*_routers(auth, DefineMiddleware(Gate, config=csrf))],
         state=State({"parts": parts, "auth": auth}),
         lifespan=[_beside(parts)],
         exception_handlers={Exception: errors.answer},
         template_config=TemplateConfig(instance=template_engine()),
-        csrf_config=_csrf(settings),
+        csrf_config=csrf,
         allowed_hosts=_allowed_hosts(settings),
         before_send=[security_headers(secure=settings.cookie_secure)],
         openapi_config=openapi_config(_version(), auth.api.openapi_components),
@@ -113,11 +116,11 @@ def create_app(parts: Parts) -> Litestar:
     )
 
 
-def _routers(auth: Auth) -> list[Router]:
+def _routers(auth: Auth, gate: DefineMiddleware) -> list[Router]:
     """Four ways in: pages for everybody, pages with a cookie, programs for everybody, programs with a bearer token."""
     return [
-        Router("/", route_handlers=PAGES_OPEN, include_in_schema=False, middleware=[auth.recognising]),
-        Router("/", route_handlers=PAGES_SIGNED_IN, include_in_schema=False, middleware=[auth.pages.middleware]),
+        Router("/", route_handlers=PAGES_OPEN, include_in_schema=False, middleware=[auth.recognising, gate]),
+        Router("/", route_handlers=PAGES_SIGNED_IN, include_in_schema=False, middleware=[auth.pages.middleware, gate]),
         # No cookie opens these, so no foreign page can ride on one: they need no form token.
         Router("/", route_handlers=PROGRAMS_OPEN, opt={"exclude_from_csrf": True}),
         Router(

@@ -38,6 +38,7 @@ _WORDS = {
     404: _Words("Nothing here", "There is no such page, or it is not yours to see."),
     405: _Words("That did not work", "This address cannot be used like that."),
     413: _Words("That was too much", "What was sent is larger than anything this page expects."),
+    415: _Words("That did not work", "This page takes forms and nothing else."),
     422: _Words("That did not work", "Something that was typed cannot be right. Please go back and check it."),
     429: _Words("A little slower, please", "There were too many tries. Please wait a moment and try again."),
     500: _Words("Something broke here", "It is our fault, and it is noted. Your readings are not affected."),
@@ -49,7 +50,7 @@ _WORDS = {
 
 def is_for_programs(request: AnyRequest) -> bool:
     """Whether this address answers programs."""
-    return request.url.path.startswith(PROGRAM_PATHS)
+    return str(request.scope["path"]).startswith(PROGRAM_PATHS)
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None, **extra: object) -> Response[bytes]:
@@ -63,7 +64,7 @@ def answer(request: AnyRequest, error: Exception) -> Response[Any]:
     if isinstance(error, StoreError):
         return _said(request, 503, "The store of readings does not answer.", {"Retry-After": "10"})
     if not isinstance(error, HTTPException):
-        _log.error("request.failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+        _log.error("request.failed", path=request.scope["path"], error=type(error).__name__, exc_info=error)
         return _said(request, 500, _WORDS[500].detail, {})
     headers = dict(error.headers or {})
     if isinstance(error, NotAuthorizedException):
@@ -74,7 +75,7 @@ def answer(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def _unauthorized(request: AnyRequest) -> Response[Any]:
-    path = request.url.path
+    path = request.scope["path"]
     if is_for_programs(request):
         return problem(401, "A valid bearer token is needed.", {"WWW-Authenticate": "Bearer"})
     if path.startswith(HIDDEN_PATHS):
@@ -89,8 +90,9 @@ def _unauthorized(request: AnyRequest) -> Response[Any]:
 
 
 def _address(request: AnyRequest) -> str:
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    """From the scope: ``request.url`` cannot be made where the Host header is nonsense."""
+    path, query = str(request.scope["path"]), request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _said(request: AnyRequest, status: int, detail: str, headers: dict[str, str]) -> Response[Any]:

@@ -1,0 +1,89 @@
+"""Requests that no page of ours makes: each gets a plain refusal, never a fault of ours, and changes nothing."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tests.people import CSRF_COOKIE, Cast, the_cast
+from tests.portal_app import RunningPortal, running_portal
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def portal(tmp_path: Path) -> AsyncGenerator[RunningPortal, None]:
+    """A portal."""
+    async with running_portal(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def cast(portal: RunningPortal) -> AsyncGenerator[Cast, None]:
+    """Everybody, at that portal."""
+    async with the_cast(portal) as everybody:
+        yield everybody
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", ["/login", "/logout", "/inverters", "/inverters/{roof}/delete"])
+async def test_a_form_of_another_site_is_refused_even_with_a_right_token(cast: Cast, path: str, site: str) -> None:
+    """A neighbour that can set cookies for this host knows a token that fits; the browser still says who asks."""
+    typed = {"_csrf_token": await cast.alice.form_token(), "name": "Barn", "serial": "2733333333"}
+
+    foreign = await cast.alice.http.post(path.format(roof=cast.roof), data=typed, headers={"sec-fetch-site": site})
+    own = await cast.alice.http.post("/inverters", data=typed, headers={"sec-fetch-site": "same-origin"})
+
+    assert foreign.status_code == 403
+    assert own.status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"name": "Barn", "serial": "2733333333"}'),
+        ("text/plain", b"name=Barn&serial=2733333333"),
+        ("multipart/form-data", b"x"),
+        (
+            "multipart/form-data; boundary=a",
+            (
+                b'--a\r\nContent-Disposition: form-data; name="name"\r\n'
+                b"Content-Type: text/plain; charset=none\r\n\r\nBarn\r\n--a--\r\n"
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_pages_take_forms_and_nothing_else(cast: Cast, method: str, kind: str, body: bytes) -> None:
+    """A charset that does not exist, for instance, was a fault of ours."""
+    headers = {"content-type": kind, "x-csrftoken": await cast.alice.form_token()}
+
+    answer = await cast.alice.http.request(method, "/inverters", content=body, headers=headers)
+
+    assert answer.status_code == 415
+    assert "Barn" not in (await cast.alice.get("/inverters")).text
+
+
+@pytest.mark.parametrize("worthless", ["x", "0" * 128, "é" * 128], ids=["short", "unsigned", "not ASCII"])
+async def test_a_worthless_token_is_a_refusal_and_a_worthless_cookie_is_dropped(cast: Cast, worthless: str) -> None:
+    """Else a browser with a cookie of another AUTH_SECRET could send no form until somebody empties it."""
+    token = await cast.alice.form_token()
+    as_field = await cast.alice.http.post("/inverters", data={"_csrf_token": worthless})
+    cookie = f"{CSRF_COOKIE}={worthless}".encode("latin-1")
+    as_cookie = await cast.nobody.http.post("/login", data={"_csrf_token": token}, headers={b"cookie": cookie})
+
+    assert as_field.status_code == as_cookie.status_code == 403
+    assert "set-cookie" not in as_field.headers
+    assert as_cookie.headers["set-cookie"].startswith(f"{CSRF_COOKIE}=")
+    assert "Max-Age=0" in as_cookie.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("host", ["portal:99999999", "[::", ":"])
+async def test_a_nonsensical_host_is_not_a_fault_of_ours(portal: RunningPortal, host: str) -> None:
+    """Nobody fills the log with tracebacks by it."""
+    async with portal.browser() as http:
+        answers = [
+            await http.get(path, headers={"host": host}) for path in ("/", "/login", "/nothing", "/api/inverters")
+        ]
+
+    assert [answer.status_code for answer in answers] == [303, 200, 404, 401]
