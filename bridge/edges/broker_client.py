@@ -20,7 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from schema.topics import BRIDGE_USER
+from schema.topics import BRIDGE_USER, bridge_client_id
 
 _PUBLISH = 3
 _KEEPALIVE_S = 60
@@ -98,7 +98,8 @@ class BrokerClient(aiomqtt.Client):
             port=access.port,
             username=BRIDGE_USER,
             password=access.password,
-            identifier=BRIDGE_USER,
+            # A listener with use_username_as_clientid makes it the user name again.
+            identifier=bridge_client_id(access.password),
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             keepalive=_KEEPALIVE_S,

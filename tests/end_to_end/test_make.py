@@ -59,6 +59,8 @@ def _made(clone: Path, *words: str, **environment: str) -> Iterator[tuple[subpro
             stderr=errors,
             text=True,
             start_new_session=True,
+            # A shell that started the tests in the background has them ignore SIGINT, and make with them (POSIX 2.11).
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
         )
     try:
         yield process, out

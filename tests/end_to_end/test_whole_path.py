@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -187,6 +188,22 @@ def test_a_login_made_after_the_broker_restarted_is_let_in(home: Installation, a
 
     assert wait_for(lambda: home.publish(pairing, '{"ac_power": 3}') == 0, seconds=20, what="the broker to let her in")
     wait_for(lambda: _watts(alice, pairing) == 3, seconds=10, what="3 W")
+
+
+def test_a_stranger_who_names_the_bridges_client_id_ends_nothing(home: Installation, alice: Visitor) -> None:
+    """One CONNECT with that id and no user name killed Mosquitto 2.0.11 at its next reload; a new login reloads it."""
+    broker = home.children()["mosquitto"]
+    connect = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x1e\x00\x00\x06bridge"
+    with socket.create_connection((home.mqtt_host, home.mqtt_port), timeout=5) as stranger:
+        stranger.sendall(connect)
+        answer = stranger.recv(100)
+
+    pairing = alice.add_inverter("Carport", "2755555555")
+    assert wait_for(lambda: home.publish(pairing, '{"ac_power": 4}') == 0, seconds=20, what="the broker to let her in")
+    wait_for(lambda: _watts(alice, pairing) == 4, seconds=10, what="4 W")
+
+    assert answer[3] == 0x87
+    assert home.children()["mosquitto"] == broker
 
 
 def test_the_originals_addresses_answer(home: Installation, alice: Visitor, roof: Pairing) -> None:
