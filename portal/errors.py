@@ -37,6 +37,7 @@ _WORDS = {
     403: _Words("This page was open for too long", "Please go back, load the page again and repeat what you did."),
     404: _Words("Nothing here", "There is no such page, or it is not yours to see."),
     405: _Words("That did not work", "This address cannot be used like that."),
+    409: _Words("That is enough", "There are as many of these as one account may have. Use one that is there already."),
     413: _Words("That was too much", "What was sent is larger than anything this page expects."),
     415: _Words("That did not work", "This page takes forms and nothing else."),
     422: _Words("That did not work", "Something that was typed cannot be right. Please go back and check it."),

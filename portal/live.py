@@ -18,13 +18,17 @@ from schema.models import LiveRow
 
 _log = structlog.get_logger(__name__)
 
+MOST_OF_ONE = 20
+"""Open pages of one account that are served at a time; the oldest ends where one more comes."""
+
 _PAUSE_S = 1.0
 
 
 class Subscription:
     """One open page's letter box: it holds at most one row per inverter, the newest."""
 
-    def __init__(self, inverters: Collection[UUID]) -> None:
+    def __init__(self, inverters: Collection[UUID], who: UUID | None = None) -> None:
+        self.who = who
         self.inverters = frozenset(inverters)
         self.closed = False
         self._rows: dict[UUID, LiveRow] = {}
@@ -61,7 +65,8 @@ class LiveFeed:
         self._url = url
         self._engine = engine
         self._version = 0
-        self._subscriptions: set[Subscription] = set()
+        # Oldest first.
+        self._subscriptions: dict[Subscription, None] = {}
         self.failures = 0
 
     @property
@@ -70,14 +75,17 @@ class LiveFeed:
         return len(self._subscriptions)
 
     @contextmanager
-    def subscribed(self, inverters: Collection[UUID]) -> Iterator[Subscription]:
-        """A subscription for as long as the block runs."""
-        subscription = Subscription(inverters)
-        self._subscriptions.add(subscription)
+    def subscribed(self, inverters: Collection[UUID], *, who: UUID | None = None) -> Iterator[Subscription]:
+        """A subscription of the account ``who`` for as long as the block runs."""
+        others = [one for one in self._subscriptions if one.who == who and not one.closed]
+        if who is not None and len(others) >= MOST_OF_ONE:
+            others[0].close()
+        subscription = Subscription(inverters, who)
+        self._subscriptions[subscription] = None
         try:
             yield subscription
         finally:
-            self._subscriptions.discard(subscription)
+            del self._subscriptions[subscription]
 
     async def run(self) -> None:
         """Listen until cancelled; a database that is away is asked again every second."""

@@ -25,6 +25,9 @@ OWNER_NAME = "Home"
 
 async def find(session: AsyncSession, email: str) -> Account | None:
     """The account of this address, confirmed or not."""
+    if "\0" in email:
+        # PostgreSQL's text cannot hold it and says so with an error.
+        return None
     return (await session.scalars(select(Account).where(Account.email_key == email_key(email)))).one_or_none()
 
 

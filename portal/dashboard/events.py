@@ -63,7 +63,7 @@ class Stream:
         sight = await self._look()
         if sight is None:
             return
-        with feed.subscribed(sight.names) as subscription:
+        with feed.subscribed(sight.names, who=self._watcher.account_id) as subscription:
             self._reading = asyncio.create_task(live.of(self._live_engine, sight.names), name="portal.events.rows")
             self._rows = await asyncio.shield(self._reading)
             for event in self._changed(sight, dict(self._rows)):

@@ -10,7 +10,7 @@ from litestar.response import Redirect, Template
 from portal.auth import VisitorRequest
 from portal.inverters import service
 from portal.inverters.forms import NewInverter, Renamed
-from portal.inverters.service import AlreadyYours, NoOwner
+from portal.inverters.service import AlreadyYours, Enough, NoOwner
 from portal.pairing.routes import shown_once
 from portal.parts import parts_of
 from portal.submitted import EMPTY, Submitted, check, submitted
@@ -50,6 +50,9 @@ async def add(request: VisitorRequest) -> Template | Redirect:
     except AlreadyYours as twin:
         form = form.wrong("serial", "You have added an inverter with this serial before.")
         return page(request, "inverters/new.html", status=422, form=form, known=twin.inverter_id)
+    except Enough:
+        form = form.wrong("", "This is as many as one account may add for now. Please try again tomorrow.")
+        return page(request, "inverters/new.html", status=422, form=form, known=None)
     except NoOwner:
         raise PermissionDeniedException("This account has no installation of its own.") from None
     return shown_once(request, added.inverter_id, added.credentials)

@@ -4,10 +4,10 @@ inverter is as good as none. Nothing here asks whether somebody else has a seria
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.inverters.forms import NewInverter
@@ -16,9 +16,22 @@ from schema.changes import registry_changed
 from schema.models import ClaimState, Feed, Grant, Inverter, Login, Owner, OwnerPlacement, Placement, Role
 from schema.verifiers import new_login, new_secret, verifier
 
+MOST_INVERTERS = 200
+"""Per owner, not deleted."""
+MOST_NEW = 50
+"""Per owner and day, deleted ones too: what lies in the store outlives the deletion."""
+MOST_LOGINS = 8
+"""Per inverter, not revoked."""
+
+_DAY = timedelta(days=1)
+
 
 class NoOwner(Exception):
     """The account is nobody's owner (a reader, an installer): it has no place to add an inverter to."""
+
+
+class Enough(Exception):
+    """The owner has as many as one account may have: each costs a bucket, or a line in the broker's password file."""
 
 
 class AlreadyYours(Exception):
@@ -64,7 +77,7 @@ async def get_owned(session: AsyncSession, account_id: UUID, inverter_id: UUID, 
 
 
 async def add(session: AsyncSession, account_id: UUID, wanted: NewInverter, *, server: str, now: datetime) -> Added:
-    """Inverter, login, feed and pending placement in one transaction. Raises ``NoOwner`` and ``AlreadyYours``.
+    """Inverter, login, feed and pending placement in one transaction. Raises ``NoOwner``, ``AlreadyYours``, ``Enough``.
 
     ``server`` is the InfluxDB address its readings go to, empty for the embedded store.
     """
@@ -76,6 +89,7 @@ async def add(session: AsyncSession, account_id: UUID, wanted: NewInverter, *, s
     )
     if (known := (await session.scalars(twin.limit(1))).first()) is not None:
         raise AlreadyYours(known)
+    await _check_room(session, owner_id, now)
     inverter = Inverter(id=uuid4(), owner_id=owner_id, name=wanted.name, serial=wanted.serial, created_at=now)
     session.add(inverter)
     await session.flush()
@@ -89,11 +103,20 @@ async def add(session: AsyncSession, account_id: UUID, wanted: NewInverter, *, s
 async def another_login(
     session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime
 ) -> Credentials | None:
-    """A login for a second program that publishes about the same inverter; None where the account may not."""
+    """A login for a second program that publishes about the same inverter; None where the account may not.
+
+    Raises ``Enough``.
+    """
     inverter = await get_owned(session, account_id, inverter_id, now)
     if inverter is None:
         return None
-    return await _new_login(session, inverter, version=await registry_changed(session), now=now)
+    # The version's row lock makes two submits follow each other here, too: they count each other's login.
+    version = await registry_changed(session)
+    living = select(func.count()).select_from(Feed).join(Login, Login.name == Feed.login)
+    living = living.where(Feed.inverter_id == inverter_id, Login.revoked_at.is_(None))
+    if (await session.execute(living)).scalar_one() >= MOST_LOGINS:
+        raise Enough
+    return await _new_login(session, inverter, version=version, now=now)
 
 
 async def rename(session: AsyncSession, account_id: UUID, inverter_id: UUID, name: str, now: datetime) -> bool:
@@ -135,6 +158,15 @@ async def _own(session: AsyncSession, account_id: UUID, now: datetime) -> UUID:
     if owner_id is None:
         raise NoOwner
     return owner_id
+
+
+async def _check_room(session: AsyncSession, owner_id: UUID, now: datetime) -> None:
+    """Raises ``Enough``."""
+    living = func.count().filter(Inverter.deleted_at.is_(None))
+    fresh = func.count().filter(Inverter.created_at > now - _DAY)
+    row = (await session.execute(select(living, fresh).where(Inverter.owner_id == owner_id))).one()
+    if row[0] >= MOST_INVERTERS or row[1] >= MOST_NEW:
+        raise Enough
 
 
 async def _new_login(session: AsyncSession, inverter: Inverter, *, version: int, now: datetime) -> Credentials:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import get, post
 from litestar.datastructures import Cookie
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
@@ -14,7 +14,7 @@ from portal.dashboard.numbers import Numbers, language_of
 from portal.dashboard.production import power_of
 from portal.headers import NEVER_STORED
 from portal.inverters import service as inverters
-from portal.inverters.service import Credentials
+from portal.inverters.service import Credentials, Enough
 from portal.pairing import handover, service
 from portal.pairing.ladder import StepState, ladder
 from portal.pairing.recipes import Broker, Connection, recipes
@@ -99,7 +99,10 @@ async def another_login(request: VisitorRequest, inverter_id: FromPath[UUID]) ->
     """A login for a second program: two programs on one login would throw each other out for ever."""
     parts = parts_of(request)
     async with parts.sessions.begin() as session:
-        made = await inverters.another_login(session, request.user.account_id, inverter_id, parts.now())
+        try:
+            made = await inverters.another_login(session, request.user.account_id, inverter_id, parts.now())
+        except Enough:
+            raise ClientException(status_code=409) from None
     return shown_once(request, inverter_id, made)
 
 
