@@ -148,6 +148,7 @@ async def test_a_stranger_who_names_a_clients_id_does_not_end_the_broker(tmp_pat
             bridge.client.subscribe([("deye/#", 1), ("$SYS/broker/log/#", 1)])
             await until(lambda: len(bridge.answers) == 3)
             answers = [connect_without_a_name(server.port, name) for name in (BRIDGE_USER, ALICE, "")]
+            answers += [connect_without_a_name(inner, name) for name in (BRIDGE_USER, "anybody", "")]
             server.reload()
             alice.client.publish(f"deye/{ALICE}/reading", "still here", qos=1)
             await until(lambda: any(payload == b"still here" for _, payload in bridge.received) or not server.running)
@@ -164,6 +165,49 @@ def test_the_bridges_client_id_is_lasting_and_tells_nothing() -> None:
     assert ours == bridge_client_id(BRIDGE_PASSWORD) != bridge_client_id("another")
     assert BRIDGE_PASSWORD not in ours
     assert ours != BRIDGE_USER
+
+
+async def test_the_bridge_writes_nothing_but_its_marker(server: Broker) -> None:
+    """Who has taken the bridge over still commands no device and speaks for nobody."""
+    async with guest(server, BRIDGE_USER, BRIDGE_PASSWORD) as bridge:
+        for topic in (
+            MARKER_TOPIC,
+            f"deye/{ALICE}/reading",
+            f"deye/{ALICE}/command",
+            "$SYS/broker/version",
+            "anything",
+        ):
+            bridge.client.publish(topic, "x", qos=1)
+        await until(lambda: len(bridge.answers) == 6)
+
+        assert bridge.answers[1:].count("Not authorized") == 4
+
+
+def field(text: str) -> bytes:
+    """A text as MQTT packets hold it."""
+    return len(text).to_bytes(2, "big") + text.encode()
+
+
+@pytest.mark.parametrize(("payload_bytes", "delivered"), [(65_000, True), (66_000, False)])
+async def test_a_packet_that_is_nobodys_reading_does_not_pass(
+    server: Broker, payload_bytes: int, *, delivered: bool
+) -> None:
+    """64 KiB are the limit; whoever sends more is thrown out. MQTT 3.1.1, where no client is told the limit."""
+    login = b"\x00\x04MQTT\x04\xc2\x00\x1e" + field("") + field(BOB) + field(SECRET)
+    reading = field(f"deye/{BOB}/reading") + b"x" * payload_bytes
+    length = len(reading)
+    coded = bytes([length & 0x7F | 0x80, length >> 7 & 0x7F | 0x80, length >> 14])
+    async with guest(server, BRIDGE_USER, BRIDGE_PASSWORD) as bridge:
+        bridge.client.subscribe("deye/#", qos=1)
+        await until(lambda: len(bridge.answers) == 2)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as bob:
+            bob.sendall(bytes([0x10, len(login)]) + login)
+            accepted = bob.recv(4)
+            bob.sendall(b"\x30" + coded + reading)
+            await until(lambda: bridge.received or f"Client {BOB} disconnected" in server.log)
+
+    assert accepted == b"\x20\x02\x00\x00"
+    assert bool(bridge.received) is delivered
 
 
 async def test_a_withdrawn_login_is_thrown_out_at_the_reload(server: Broker) -> None:

@@ -7,14 +7,17 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
 import jwt
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from portal import live
 from portal.accounts import sessions
+from portal.accounts.passwords import Passwords
 from portal.dashboard import stations
 from portal.inverters import service as inverters
 from portal.inverters.forms import NewInverter
@@ -136,6 +139,31 @@ async def test_every_rule_that_changes_an_inverter_asks_whose_it_is(cast: Cast) 
 
     assert (await login_of(cast.portal, cast.roof)).verifier == verifier
     assert "Roof" in (await cast.alice.get("/inverters")).text
+
+
+class CountingHasher(PasswordHasher):
+    """Counts how often it was made to work."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.compared = 0
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # the library's name
+        """Compare, and remember that it was done."""
+        self.compared += 1
+        return super().verify(hash, password)
+
+
+async def test_an_address_without_an_account_costs_a_comparison_too() -> None:
+    """Else the time of an answer would tell who has an account."""
+    hasher = CountingHasher()
+    passwords = Passwords(hasher)
+    stored = await passwords.hashed("nine green bottles")
+
+    found = [await passwords.fits(kept, "a wrong password") for kept in (stored, None)]
+
+    assert found == [False, False]
+    assert hasher.compared == 2
 
 
 async def test_one_account_cannot_fill_the_store_with_places(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
