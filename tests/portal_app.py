@@ -117,7 +117,9 @@ async def _living(app: Litestar) -> AsyncGenerator[None, None]:
 
 
 @asynccontextmanager
-async def running_portal(folder: Path, **values: Any) -> AsyncGenerator[RunningPortal, None]:
+async def running_portal(
+    folder: Path, *, hasher: PasswordHasher = CHEAP, **values: Any
+) -> AsyncGenerator[RunningPortal, None]:
     """A migrated database, the application around it, its lifespan entered."""
     settings = portal_settings(folder, **values)
     engine, live_engine = create_engine_for(settings.database_url), await open_live(settings.live_url)
@@ -132,7 +134,7 @@ async def running_portal(folder: Path, **values: Any) -> AsyncGenerator[RunningP
         live_engine=live_engine,
         reader=reader,
         now=clock,
-        hasher=CHEAP,
+        hasher=hasher,
         transport=bag,
         say=lambda _: None,
     )

@@ -52,9 +52,8 @@ async def sign_up(request: AnyRequest) -> Template | Redirect:
             session, typed.email, password_hash, typed.time_zone, links=parts.links, now=parts.now()
         )
     parts.mailer.wake()
-    # After the answer: comparing passwords must not show in the time the answer takes.
-    again = BackgroundTask(_sign_up_again, parts, waiting, typed.password) if waiting else None
-    return see_other("/signup/sent", after=again)
+    # Whoever signs up: on the same connection the next request waits for what is done after the answer.
+    return see_other("/signup/sent", after=BackgroundTask(_sign_up_again, parts, waiting, typed.password))
 
 
 @get("/signup/sent")
@@ -200,8 +199,10 @@ def _spent(request: AnyRequest, purpose: TokenPurpose) -> Template:
     return page(request, "accounts/link_spent.html", status=410, purpose=purpose.value, headers=NO_REFERRER)
 
 
-async def _sign_up_again(parts: Parts, account: Account, password: str) -> None:
-    same_password = await parts.passwords.fits(account.password_hash, password)
+async def _sign_up_again(parts: Parts, account: Account | None, password: str) -> None:
+    same_password = await parts.passwords.fits(account.password_hash if account else None, password)
+    if account is None:
+        return
     nobodys_hash = await parts.passwords.nobodys_hash()
     async with parts.sessions.begin() as session:
         await service.sign_up_again(

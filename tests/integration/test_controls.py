@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 import jwt
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import live
 from portal.accounts import sessions
@@ -24,8 +25,9 @@ from portal.inverters.forms import NewInverter
 from portal.keys import KeyUse, derived
 from portal.live import LiveFeed
 from portal.pairing import service as pairing
+from schema.database import create_engine_for
 from schema.models import Account, Audience, LoginSession
-from tests.people import SESSION_COOKIE, Cast, Person, login_of, the_cast
+from tests.people import SESSION_COOKIE, Cast, Person, login_of, sign_up, the_cast
 from tests.portal_app import running_portal
 
 pytestmark = pytest.mark.integration
@@ -164,6 +166,42 @@ async def test_an_address_without_an_account_costs_a_comparison_too() -> None:
 
     assert found == [False, False]
     assert hasher.compared == 2
+
+
+async def test_every_sign_up_costs_as_much(tmp_path: Path) -> None:
+    """A new address, one that waits for its confirmation, one that has an account: the same work at the passwords."""
+    hasher, cost = CountingHasher(), []
+    async with running_portal(tmp_path, hasher=hasher) as portal, portal.browser() as http:
+        visitor = Person("visitor", http)
+        await sign_up(portal, Person("alice", http))
+        for address in ("new@example.org", "new@example.org", "alice@example.org"):
+            before = hasher.compared
+            await visitor.post("/signup", email=address, password="nine green bottles")
+            cost.append(hasher.compared - before)
+
+    assert cost == [1, 1, 1]
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example"])
+async def test_nobody_is_sent_elsewhere_by_logging_in(cast: Cast, elsewhere: str) -> None:
+    """Neither with the form nor when there is nothing to log in for."""
+    by_form = await cast.alice.log_in(next=elsewhere)
+    at_once = await cast.alice.http.get("/login", params={"next": elsewhere})
+
+    assert by_form.headers["location"] == at_once.headers["location"] == "/"
+
+
+async def test_an_error_of_the_database_names_no_value(database_url: str) -> None:
+    """It ends in a log: the statement may stand there, what was looked for may not."""
+    engine = create_engine_for(database_url)
+    try:
+        async with engine.connect() as connection:
+            with pytest.raises(SQLAlchemyError) as fault:
+                await connection.execute(text("SELECT :secret FROM nothing"), {"secret": "nine green bottles"})
+    finally:
+        await engine.dispose()
+
+    assert "nine green bottles" not in str(fault.value)
 
 
 async def test_one_account_cannot_fill_the_store_with_places(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,17 @@
 """Requests that no page of ours makes: each gets a plain refusal, never a fault of ours, and changes nothing."""
 
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-from tests.people import CSRF_COOKIE, Cast, the_cast
+from tests.people import CSRF_COOKIE, SESSION_COOKIE, Cast, the_cast
 from tests.portal_app import RunningPortal, running_portal
 
 pytestmark = pytest.mark.integration
+
+_SAME_SITE = re.compile(r"SameSite=(\w+)", re.IGNORECASE)
 
 
 @pytest.fixture
@@ -87,3 +90,33 @@ async def test_a_nonsensical_host_is_not_a_fault_of_ours(portal: RunningPortal, 
         ]
 
     assert [answer.status_code for answer in answers] == [303, 200, 404, 401]
+
+
+async def test_cookies_are_for_our_own_pages_and_not_for_scripts(cast: Cast) -> None:
+    """A script that slipped in cannot read them, another site's form does not carry them."""
+    entered = await cast.bob.log_in()
+    added = await cast.bob.post("/inverters", name="Barn", serial="2733333333")
+    fresh = await cast.nobody.get("/login")
+    told = [answer.headers["set-cookie"] for answer in (entered, added, fresh)]
+
+    assert [cookie.partition("=")[0] for cookie in told] == [SESSION_COOKIE, "pairing", CSRF_COOKIE]
+    assert all("HttpOnly" in cookie and "Path=/" in cookie for cookie in told)
+    assert [_SAME_SITE.findall(cookie) for cookie in told] == [["lax"], ["strict"], ["lax"]]
+
+
+async def test_pages_run_no_script_that_does_not_come_from_us(cast: Cast) -> None:
+    """Not even one that stands in the page itself."""
+    policy = (await cast.alice.get("/")).headers["content-security-policy"]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["style-src"] == rules["connect-src"] == rules["form-action"] == "'self'"
+    assert rules["base-uri"] == rules["frame-ancestors"] == "'none'"
+
+
+async def test_a_request_beyond_all_measure_is_not_read(cast: Cast) -> None:
+    """Neither a form nor a program's may have more than 64 KiB."""
+    form = await cast.alice.post("/inverters", name="x" * 70_000, serial="2733333333")
+    program = await cast.nobody.http.post("/auth/jwt/login", data={"username": "x" * 70_000, "password": "x"})
+
+    assert (form.status_code, program.status_code) == (413, 413)
