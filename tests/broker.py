@@ -115,3 +115,11 @@ def broker(folder: Path, *, extra: str = "") -> Iterator[Broker]:
         yield server
     finally:
         server.kill()
+
+
+def connect_without_a_name(port: int, client_id: str) -> bytes:
+    """What the broker answers to an MQTT 5 CONNECT with this client id and nothing else."""
+    body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00" + len(client_id).to_bytes(2, "big") + client_id.encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+        stranger.sendall(bytes([0x10, len(body)]) + body)
+        return stranger.recv(100)

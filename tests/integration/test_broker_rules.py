@@ -14,7 +14,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from schema.broker_files import BRIDGE_LISTENER, TemplateUnfilled, render
 from schema.topics import BRIDGE_USER, MARKER_TOPIC, bridge_client_id
-from tests.broker import BRIDGE_PASSWORD, TEMPLATES, Broker, broker
+from tests.broker import BRIDGE_PASSWORD, TEMPLATES, Broker, broker, connect_without_a_name
 from tests.services import free_port
 from tests.waiting import until
 
@@ -124,14 +124,6 @@ async def test_the_bridges_client_id_is_of_no_use_to_a_login(server: Broker) -> 
             await until(lambda: bridge.received)
 
             assert bridge.client.is_connected()
-
-
-def connect_without_a_name(port: int, client_id: str) -> bytes:
-    """What the broker answers to an MQTT 5 CONNECT with this client id and nothing else."""
-    body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00" + len(client_id).to_bytes(2, "big") + client_id.encode()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
-        stranger.sendall(bytes([0x10, len(body)]) + body)
-        return stranger.recv(100)
 
 
 async def test_a_stranger_who_names_a_clients_id_does_not_end_the_broker(tmp_path: Path) -> None:
