@@ -18,7 +18,6 @@ import httpx
 import pytest
 
 from tests import influx
-from tests.broker import connect_without_a_name
 from tests.installation import Installation, a_minute_ago, installation
 from tests.services import Postgres
 from tests.simulator.fake_logger import Micro, fake_logger
@@ -132,18 +131,6 @@ def test_an_open_page_hears_of_a_reading_within_a_second(home: Installation, ali
         took_s = time.monotonic() - began
 
     assert took_s < 1.0
-
-
-def test_a_stranger_at_the_broker_ends_nothing(home: Installation, alice: Visitor, roof: Pairing) -> None:
-    """Who names the bridge, or Alice's login, and no user name is refused; the reload after it finds all there."""
-    broker = home.children()["mosquitto"]
-    for name in ("bridge", roof.login):
-        connect_without_a_name(home.mqtt_port, name)
-    barn = alice.add_inverter("Barn", "2733333333")
-    assert wait_for(lambda: home.publish(barn, '{"ac_power": 33}') == 0, seconds=20, what="the broker to let it in")
-
-    wait_for(lambda: _watts(alice, barn) == 33, seconds=5, what="33 W")
-    assert home.children()["mosquitto"] == broker
 
 
 def test_bob_sees_and_writes_nothing_of_alices(
