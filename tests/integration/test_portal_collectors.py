@@ -15,7 +15,7 @@ from tests.portal_app import running_portal
 pytestmark = pytest.mark.integration
 
 SERIAL = "2711111111"
-INFLUX = {"influx_url": "http://influx.example.org:8086", "admin_bearer_reads_influx_tokens": True}
+INFLUX: dict[str, Any] = {"influx_url": "http://influx.example.org:8086", "admin_bearer_reads_influx_tokens": True}
 
 
 @pytest.fixture
