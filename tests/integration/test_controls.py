@@ -256,14 +256,13 @@ def test_one_account_cannot_hold_all_streams_open() -> None:
     assert feed.listeners == 0
 
 
-@pytest.mark.parametrize("email", ["a\0lice@example.org", "alice@example.org\0", "\ud800"])
+@pytest.mark.parametrize("email", ["a%00lice%40example.org", "alice%40example.org%00", "%ED%A0%80", "%FF"])
 async def test_what_no_database_can_hold_is_an_unknown_address(database_url: str, tmp_path: Path, email: str) -> None:
     """PostgreSQL refuses a text with a zero in it; nobody gets a fault of ours for typing one."""
-    typed = email.encode("utf-8", "surrogatepass")
+    form = {"content-type": "application/x-www-form-urlencoded"}
     async with running_portal(tmp_path, database_url=database_url) as portal, portal.browser() as http:
-        nobody = Person("nobody", http)
-        token = await nobody.form_token()
-        page = await http.post("/login", data={"email": typed, "password": "x", "_csrf_token": token})
-        program = await http.post("/auth/jwt/login", data={"username": typed, "password": "x"})
+        token = await Person("nobody", http).form_token()
+        page = await http.post("/login", content=f"email={email}&password=x&_csrf_token={token}", headers=form)
+        program = await http.post("/auth/jwt/login", content=f"username={email}&password=x", headers=form)
 
     assert (page.status_code, program.status_code) == (422, 401)
