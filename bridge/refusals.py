@@ -22,6 +22,9 @@ class Reason(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
 
 
+# One sentence for both: who guesses serials must not learn which of them somebody has.
+_NOT_THIS_DEVICE = "The message names {}, and this login is not that device's. Give each device a login of its own."
+
 SENTENCES: dict[Reason, str] = {
     Reason.UNKNOWN_LOGIN: "No login of this name exists. Copy the topic from the pairing page again.",
     Reason.REVOKED_LOGIN: "This login was withdrawn. Make a new one and enter it in the publisher.",
@@ -32,8 +35,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_DEEP: "The document is nested too deeply. Send names and numbers on one level.",
     Reason.NO_VALUES: "The document holds no measured value. Send at least one number, for example ac_power.",
     Reason.IMPLAUSIBLE: "A value cannot be true and was set aside: {}.",
-    Reason.FOREIGN_SERIAL: "The serial {} belongs to another account. Check the serial, or ask an administrator.",
-    Reason.ANOTHER_DEVICE: "A second device, {}, uses this login. Give each device a login of its own.",
+    Reason.FOREIGN_SERIAL: _NOT_THIS_DEVICE,
+    Reason.ANOTHER_DEVICE: _NOT_THIS_DEVICE,
     Reason.BAD_TIME: "The time in the message cannot be right; the time of arrival was used. Check the clock.",
     Reason.STORE_REFUSED: "The store did not take this reading: {}.",
     Reason.NOT_UNDERSTOOD: "The bridge failed on this message. It is kept; the fault is ours.",

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.decoded import Refused
 from bridge.identify import Admitted, Found, Stranger, admit, feed_of, needs_claim
-from bridge.refusals import Reason
+from bridge.refusals import Reason, sentence
 from bridge.routes import Claim, Route
 from schema.topics import Address
 from tests.fakes import ALICE_LOGIN, BOB_LOGIN, directory, route
@@ -83,6 +83,13 @@ def test_a_serial_that_is_active_for_another_owner_is_refused() -> None:
 
     assert _refusal(_admit(bob, alice, serial="2711111111")) is Reason.FOREIGN_SERIAL
     assert _refusal(_admit(bob, alice, device="2711111111")) is Reason.FOREIGN_SERIAL
+
+
+def test_a_guesser_of_serials_reads_one_sentence() -> None:
+    """Whether somebody has a serial stands in no answer to whoever tries it out."""
+    foreign, second = (sentence(reason, "2711111111") for reason in (Reason.FOREIGN_SERIAL, Reason.ANOTHER_DEVICE))
+
+    assert foreign == second
 
 
 def test_who_names_a_serial_first_without_proof_shuts_nobody_out() -> None:
