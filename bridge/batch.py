@@ -16,7 +16,6 @@ class Parcel:
     """
 
     __slots__ = (
-        "feed_id",
         "inverter_id",
         "kept",
         "line",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -75,6 +75,3 @@ def reading(sessions: Sessions) -> AsyncSession:
     bind = session.get_bind()
     session.sync_session.bind = bind.execution_options(sqlite_read_only=True)
     return session
-
-
-__all__ = ["Sessions", "async_url", "create_engine", "create_engine_for", "is_sqlite", "reading", "sessions_for"]

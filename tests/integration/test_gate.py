@@ -2,23 +2,15 @@
 
 import re
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
 from tests.people import CSRF_COOKIE, SESSION_COOKIE, Cast, the_cast
-from tests.portal_app import RunningPortal, running_portal
+from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
 
 _SAME_SITE = re.compile(r"SameSite=(\w+)", re.IGNORECASE)
-
-
-@pytest.fixture
-async def portal(tmp_path: Path) -> AsyncGenerator[RunningPortal, None]:
-    """A portal."""
-    async with running_portal(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

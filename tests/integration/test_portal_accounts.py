@@ -1,8 +1,6 @@
 """Sign-up to log-out over HTTP: neutral answers, one-time links, sessions that end when they are ended."""
 
 import re
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -10,32 +8,11 @@ from sqlalchemy import select
 
 from schema.models import Account, Grant, LoginSession, Owner, OwnerPlacement
 from tests.people import PASSWORD, Person, newest_link, sign_up, token_of
-from tests.portal_app import RunningPortal, running_portal
+from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
 
 _FORM_TOKEN = re.compile(r'value="[0-9a-f]{128}"')
-
-
-@pytest.fixture
-async def portal(tmp_path: Path) -> AsyncGenerator[RunningPortal, None]:
-    """A portal nobody has signed up to."""
-    async with running_portal(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def alice(portal: RunningPortal) -> AsyncGenerator[Person, None]:
-    """Alice, who has heard of the portal."""
-    async with portal.browser() as http:
-        yield Person("alice", http)
-
-
-@pytest.fixture
-async def bob(portal: RunningPortal) -> AsyncGenerator[Person, None]:
-    """Bob, at another browser."""
-    async with portal.browser() as http:
-        yield Person("bob", http)
 
 
 def same_page(one: httpx.Response, other: httpx.Response) -> bool:

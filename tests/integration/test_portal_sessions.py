@@ -1,9 +1,5 @@
 """Sessions and secrets: what ends ends everywhere, what is forged opens nothing, what is secret is kept nowhere."""
 
-import re
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import jwt
 import pytest
 from sqlalchemy import select
@@ -11,32 +7,9 @@ from sqlalchemy import select
 from portal.keys import KeyUse, derived
 from schema.models import Account, EmailToken, LoginSession, OutboxMail
 from tests.people import PASSWORD, SESSION_COOKIE, Person, newest_link, sign_up, token_of
-from tests.portal_app import RunningPortal, running_portal
+from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
-
-_FORM_TOKEN = re.compile(r'value="[0-9a-f]{128}"')
-
-
-@pytest.fixture
-async def portal(tmp_path: Path) -> AsyncGenerator[RunningPortal, None]:
-    """A portal nobody has signed up to."""
-    async with running_portal(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def alice(portal: RunningPortal) -> AsyncGenerator[Person, None]:
-    """Alice, who has heard of the portal."""
-    async with portal.browser() as http:
-        yield Person("alice", http)
-
-
-@pytest.fixture
-async def bob(portal: RunningPortal) -> AsyncGenerator[Person, None]:
-    """Bob, at another browser."""
-    async with portal.browser() as http:
-        yield Person("bob", http)
 
 
 async def test_a_logged_out_cookie_opens_nothing(portal: RunningPortal, alice: Person) -> None:
