@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schema.models import Base
 
@@ -20,9 +21,34 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+class RowsWouldDangle(Exception):
+    """A revision left rows that point at nothing; it was undone. The message names the tables."""
+
+
 async def _run(engine: AsyncEngine, action: Callable[[Config], object]) -> None:
-    async with engine.begin() as connection:
-        await connection.run_sync(lambda sync: action(_config(sync)))
+    async with engine.connect() as connection:
+        # Batch mode copies a table and drops the old one; with foreign keys on, SQLite deletes its rows first, and with
+        # them every row that points at one (sqlite.org, "ALTER TABLE", section 7). No effect inside a transaction.
+        await _foreign_keys(connection, "OFF")
+        try:
+            async with connection.begin():
+                await connection.run_sync(lambda sync: action(_config(sync)))
+                await _check_foreign_keys(connection)
+        finally:
+            await _foreign_keys(connection, "ON")
+
+
+async def _foreign_keys(connection: AsyncConnection, state: str) -> None:
+    if connection.dialect.name == "sqlite":
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.execute(f"PRAGMA foreign_keys={state}")
+
+
+async def _check_foreign_keys(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "sqlite":
+        dangling = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
+        if dangling:
+            raise RowsWouldDangle(", ".join(sorted({row[0] for row in dangling})))
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:

@@ -103,6 +103,10 @@ def _battery() -> Iterator[Quantity]:
         yield from (_day(f"battery_day_{direction}"), _total(f"battery_total_{direction}"))
 
 
+# Stored beside the values of a reading whose time is an estimate; no publisher sends it.
+TIME_ESTIMATED = "time_estimated"
+
+
 def _device() -> Iterator[Quantity]:
     yield from (_day("day_energy"), _total("total_energy"))
     yield _gauge("efficiency", "%", 0.0, 110.0)
@@ -113,6 +117,7 @@ def _device() -> Iterator[Quantity]:
     yield _gauge("limit_percent", "%", 0.0, 120.0)
     yield _gauge("limit_power", "W", 0.0, _POWER_W, 10)
     yield _gauge("uptime", "min", 0.0, 100_000_000.0, 1)
+    yield Quantity(TIME_ESTIMATED, "", Kind.STATE, 0.0, 1.0, 1, ("no", "yes"))
 
 
 CATALOGUE: dict[str, Quantity] = {

@@ -7,10 +7,13 @@ from enum import StrEnum
 
 
 class TimeSource(StrEnum):
-    """Where a reading's time comes from: the publisher's own clock, or the moment the bridge received it."""
+    """Where a reading's time comes from: the publisher's own clock, the moment the bridge received it, or its place
+    among others that waited in the broker through an outage. An estimated time is good for counters, not for power.
+    """
 
     PAYLOAD = "payload"
     ARRIVAL = "arrival"
+    ESTIMATED = "estimated"
 
 
 @dataclass(frozen=True, slots=True)

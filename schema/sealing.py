@@ -5,10 +5,11 @@ A sealed token copied into another row does not open there. Layout: key id (1 by
 
 import base64
 import os
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _KEY_ID = 1
 _NONCE_BYTES = 12
@@ -32,7 +33,14 @@ class AesSealer:
     """``TOKEN_KEY`` (base64 of 32 bytes) as a ``Sealer``."""
 
     def __init__(self, token_key: str) -> None:
-        self._cipher = AESGCM(base64.b64decode(token_key))
+        self._key = base64.b64decode(token_key)
+
+    @cached_property
+    def _cipher(self) -> "AESGCM":
+        # 6 MB that a process which meets no token need not pay, such as a home's bridge.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+        return AESGCM(self._key)
 
     def seal(self, secret: str, *, row: str) -> bytes:
         """Fresh random nonce each time: sealing twice never shows that two secrets are equal."""
@@ -41,6 +49,8 @@ class AesSealer:
 
     def open(self, sealed: bytes, *, row: str) -> str:
         """Raises ``CannotUnseal`` where key, row or bytes do not fit."""
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # see _cipher
+
         nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, ciphertext, row.encode()).decode()

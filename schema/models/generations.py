@@ -1,5 +1,7 @@
 """Single rows that count changes: the registry's version and the broker password file's generation."""
 
+from uuid import UUID, uuid4
+
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schema.models.base import Base
@@ -14,6 +16,21 @@ class RegistryVersion(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, default=ONLY_ROW)
     version: Mapped[int] = mapped_column(default=0)
+
+
+class RegistryChange(Base):
+    """What one version of the registry touched: an inverter with its feeds and place, an owner with all that is his,
+    or, where both are empty, anything. Old rows go; whoever misses one reads the whole registry.
+
+    ``mark`` tells equal versions of two databases apart: after a restore from a backup the numbers come again.
+    """
+
+    __tablename__ = "registry_change"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    mark: Mapped[UUID] = mapped_column(default=uuid4)
+    owner_id: Mapped[UUID | None]
+    inverter_id: Mapped[UUID | None]
 
 
 class PasswordFileGeneration(Base):

@@ -49,3 +49,18 @@ class LiveRow(LiveBase):
     refusal: Mapped[str] = mapped_column(String(40), default="")
     refusal_detail: Mapped[str] = mapped_column(String(300), default="")
     refused_at: Mapped[datetime | None]
+
+
+class LoginLive(LiveBase):
+    """What the bridge knows of a login right now; a cache like ``LiveRow``.
+
+    ``seen_at`` is the arrival of its last message; ``connected_at`` and ``disconnected_at`` are what the broker's log
+    said last, both empty while the bridge has not heard it.
+    """
+
+    __tablename__ = "login_live"
+
+    login: Mapped[str] = mapped_column(String(10), primary_key=True)
+    seen_at: Mapped[datetime | None]
+    connected_at: Mapped[datetime | None]
+    disconnected_at: Mapped[datetime | None]

@@ -11,14 +11,20 @@ from schema.models.base import Base
 
 
 class PlacementState(StrEnum):
-    """Pending rows are the provisioner's work; ready ones can be written and read."""
+    """Pending rows are the provisioner's work; ready ones can be written and read; erasing ones are on their way out,
+    and nobody can bring them back. An owner's place that is moving can be read and not written: for the last seconds
+    before it changes servers the bridge keeps his readings in the spool.
+    """
 
     PENDING = "pending"
     READY = "ready"
+    MOVING = "moving"
+    ERASING = "erasing"
 
 
 class OwnerPlacement(Base):
-    """An owner's organisation. ``server`` is the InfluxDB base URL, empty for the embedded store.
+    """An owner's organisation. ``server`` is the InfluxDB base URL: empty while the provisioner has not chosen one
+    (pending), and for good in the embedded store (ready).
 
     Each step of the saga fills its column and commits, so a killed provisioner goes on where it stopped.
     """

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from schema.quantities import CATALOGUE, EXTRA_PREFIX, Kind
-from schema.readings import Reading
+from schema.quantities import CATALOGUE, EXTRA_PREFIX, TIME_ESTIMATED, Kind
+from schema.readings import Reading, TimeSource
 
 MEASUREMENT = "reading"
 
@@ -23,6 +23,7 @@ EARLIEST_MS = -9_223_372_036_854
 LATEST_MS = 9_223_372_036_854
 
 _INTEGER_LIMIT = 2**63
+_MOST_TEXTS = 16_384
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _STATES = frozenset(quantity.name for quantity in CATALOGUE.values() if quantity.kind is Kind.STATE)
@@ -80,28 +81,49 @@ def encode(reading: Reading, *, serial: str) -> bytes:
     number, a name outside the catalogue and not sanitised, a serial that is empty, unprintable or has a backslash, a
     time outside 1677 to 2262. Dialects and plausibility checks have removed all of these before.
     """
-    fields: list[str] = []
-    for name, value in reading.values.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is not finite")
-        if name in _STATES:
-            fields.append(f"{name}={_code(name, value)}i")
-        elif name in CATALOGUE:
-            fields.append(f"{name}={float(value)!r}")
-        else:
-            raise ValueError(f"{name!r} is no quantity of the catalogue")
-    for name, value in reading.extra.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is not finite")
-        if _EXTRA.fullmatch(name) is None:
-            raise ValueError(f"{name!r} is not sanitised")
-        fields.append(f"{name}={float(value)!r}")
-    if not fields:
-        raise ValueError("a reading needs at least one value")
+    values, extra = reading.values, reading.extra
+    template, states = _shape(tuple(values), tuple(extra))
+    texts = [*map(_TEXTS.__getitem__, values.values()), *map(_TEXTS.__getitem__, extra.values())]
+    for position, name in states:
+        texts[position] = str(_code(name, values[name]))
+    fields = template % tuple(texts)
+    if reading.time_source is TimeSource.ESTIMATED:
+        fields += f",{TIME_ESTIMATED}=1i"
     at_ms = milliseconds(reading.at)
     if not EARLIEST_MS <= at_ms <= LATEST_MS:
         raise ValueError(f"{reading.at} is outside what a store can keep")
-    return f"{_head(serial)} {','.join(fields)} {at_ms}".encode()
+    return f"{_head(serial)} {fields} {at_ms}".encode()
+
+
+class _Texts(dict[float, str]):
+    """Numbers with their shortest spelling. Finding it costs more than all else here, and measured values repeat."""
+
+    def __missing__(self, value: float) -> str:
+        if not math.isfinite(value):
+            raise ValueError("a value is not finite")
+        if len(self) >= _MOST_TEXTS:
+            self.clear()
+        # Zero has two spellings, and both are one key.
+        text = self[value] = repr(float(value) + 0.0)
+        return text
+
+
+_TEXTS = _Texts()
+
+
+@lru_cache(maxsize=1_024)
+def _shape(names: tuple[str, ...], extra: tuple[str, ...]) -> tuple[str, tuple[tuple[int, str], ...]]:
+    """The fields of a line with a place for each value, and the places that are states. Raises ``ValueError``."""
+    for name in names:
+        if name not in CATALOGUE:
+            raise ValueError(f"{name!r} is no quantity of the catalogue")
+    for name in extra:
+        if _EXTRA.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not sanitised")
+    if not names and not extra:
+        raise ValueError("a reading needs at least one value")
+    template = ",".join(f"{name}=%si" if name in _STATES else f"{name}=%s" for name in (*names, *extra))
+    return template, tuple((place, name) for place, name in enumerate(names) if name in _STATES)
 
 
 def _code(name: str, value: float) -> int:
@@ -130,7 +152,8 @@ def parse(line: bytes) -> Line:
             fields[_unescaped(name)] = _value(number)
     except ValueError as error:
         raise NotLineProtocol(str(error)) from error
-    if prefix != f"{MEASUREMENT},serial" or not serial or "" in fields or not text.isprintable():
+    further_tag = "," in serial and len(_split(serial, ",")) > 1
+    if prefix != f"{MEASUREMENT},serial" or not serial or further_tag or "" in fields or not text.isprintable():
         raise NotLineProtocol(f"expected {MEASUREMENT},serial=… name=number,… milliseconds")
     at_ms = _integer(time)
     if not EARLIEST_MS <= at_ms <= LATEST_MS:

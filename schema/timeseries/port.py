@@ -49,12 +49,15 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """Nobody answered, or the store asked for patience (429, 5xx, time-out): keep the points, try again later.
 
-    ``retry_after_s`` is the store's own wish, None where it named none. Part may have landed; writes are idempotent.
+    ``retry_after_s`` is the store's own wish, None where it named none. ``answered`` is False where no answer came at
+    all, or where it was about no place in particular: then the whole server is away. Part may have landed; writing
+    again is safe.
     """
 
-    def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after_s: float | None = None, answered: bool = True) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+        self.answered = answered
 
 
 class StoreMisconfigured(StoreError):

@@ -6,10 +6,11 @@ influxdb-client 16 MB and 0.25 s.
 
 from pathlib import Path
 
+from schema.timeseries.embedded.eraser import EmbeddedEraser
 from schema.timeseries.embedded.reader import EmbeddedReader
 from schema.timeseries.embedded.writer import EmbeddedWriter
 from schema.timeseries.kinds import StoreKind
-from schema.timeseries.management import StoreManager
+from schema.timeseries.management import ReadingsEraser, StoreFigures, StoreManager
 from schema.timeseries.port import PointWriter, SeriesReader
 
 _BUSY_TIMEOUT_S = 5.0
@@ -38,3 +39,15 @@ def open_manager(url: str, token: str) -> StoreManager:
     from schema.timeseries.influx2.manager import InfluxManager  # noqa: PLC0415  # see the module's head
 
     return InfluxManager(url, token)
+
+
+def open_eraser(path: Path) -> ReadingsEraser:
+    """Erases inverters from the embedded store's file, for the provisioner."""
+    return EmbeddedEraser(path)
+
+
+def open_figures(url: str) -> StoreFigures:
+    """Asks one InfluxDB server how it is; no token is needed for it."""
+    from schema.timeseries.influx2.figures import InfluxFigures  # noqa: PLC0415  # see the module's head
+
+    return InfluxFigures(url)

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import Uuid, bindparam, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from schema import live, migrate
 from schema.changes import Changes, Channel, registry_changed, registry_version
 from schema.database import create_engine_for, reading, sessions_for
-from schema.models import Inverter, LiveRow, Owner, Rung
+from schema.models import Feed, Inverter, LiveRow, Login, Owner, Rung
+from schema.models.base import UtcDateTime
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -30,6 +32,86 @@ async def test_the_newest_revision_says_what_the_models_say(database_url: str) -
 
     assert first == again == []
     assert emptied != []
+
+
+async def test_a_revision_that_is_taken_back_costs_no_row_of_a_table_that_stays(database_url: str) -> None:
+    """SQLite copies a table to take a column away; whoever points at its rows must not go with the old one."""
+    engine = create_engine_for(database_url)
+    await migrate.upgrade(engine)
+    sessions = sessions_for(engine)
+    owner, inverter, login = Owner(id=uuid4(), name="Alice", created_at=NOW), uuid4(), "ABCDEFGHJK"
+    async with sessions.begin() as session:
+        session.add(owner)
+        await session.flush()
+        session.add(Inverter(id=inverter, owner_id=owner.id, name="roof", serial="2711111111", created_at=NOW))
+        session.add(Login(name=login, owner_id=owner.id, verifier="v", registry_version=1, created_at=NOW))
+        await session.flush()
+        session.add(Feed(login=login, inverter_id=inverter))
+
+    for revision in ("0006", "0005", "0004"):
+        await migrate.downgrade(engine, revision)
+    await migrate.upgrade(engine)
+    async with reading(sessions) as session:
+        left = [(await session.execute(select(func.count()).select_from(table))).scalar() for table in (Owner, Feed)]
+        enforced = None
+        if engine.dialect.name == "sqlite":
+            enforced = (await session.execute(text("PRAGMA foreign_keys"))).scalar()
+    await engine.dispose()
+
+    assert left == [1, 1]
+    assert enforced in (None, 1)
+
+
+async def test_a_login_outlives_its_owner(database_url: str) -> None:
+    """Its name is never given again, and the provisioner sees why it left the password file."""
+    engine = create_engine_for(database_url)
+    await migrate.upgrade(engine)
+    sessions = sessions_for(engine)
+    owner = Owner(id=uuid4(), name="Alice", created_at=NOW)
+    async with sessions.begin() as session:
+        session.add(owner)
+        await session.flush()
+        session.add(
+            Login(
+                name="ABCDEFGHJK", owner_id=owner.id, verifier="v", registry_version=1, created_at=NOW, revoked_at=NOW
+            )
+        )
+
+    async with sessions.begin() as session:
+        await session.delete(await session.get_one(Owner, owner.id))
+    async with reading(sessions) as session:
+        left = await session.get_one(Login, "ABCDEFGHJK")
+    await engine.dispose()
+
+    assert (left.owner_id, left.revoked_at) == (None, NOW)
+
+
+async def test_what_was_deleted_before_there_was_a_grace_is_due(database_url: str) -> None:
+    """Its owner was told that it is gone; the upgrade lets the provisioner do it."""
+    engine = create_engine_for(database_url)
+    await migrate.upgrade(engine, "0004")
+    owner, gone, kept = uuid4(), uuid4(), uuid4()
+    insert = text(
+        "INSERT INTO inverter (id, owner_id, name, serial, created_at, deleted_at)"
+        " VALUES (:id, :owner, 'roof', 'S1', :now, :deleted)"
+    ).bindparams(*(bindparam(name, type_=Uuid()) for name in ("id", "owner")))
+    insert = insert.bindparams(bindparam("now", type_=UtcDateTime()), bindparam("deleted", type_=UtcDateTime()))
+    sessions = sessions_for(engine)
+    async with sessions.begin() as session:
+        await session.execute(
+            text("INSERT INTO owner (id, name, time_zone, created_at) VALUES (:id, 'A', 'UTC', :now)").bindparams(
+                bindparam("id", owner, type_=Uuid()), bindparam("now", NOW, type_=UtcDateTime())
+            )
+        )
+        for inverter, deleted in ((gone, NOW), (kept, None)):
+            await session.execute(insert, {"id": inverter, "owner": owner, "now": NOW, "deleted": deleted})
+
+    await migrate.upgrade(engine)
+    async with reading(sessions) as session:
+        due = {one.id: one.erase_after for one in await session.scalars(select(Inverter))}
+    await engine.dispose()
+
+    assert due == {gone: NOW, kept: None}
 
 
 async def test_two_inverters_may_share_a_serial_and_only_one_may_be_active(database_url: str) -> None:

@@ -7,11 +7,15 @@ from uuid import UUID
 from schema.quantities import MAX_EXTRA_PER_INVERTER
 from schema.timeseries.port import Destination, StoreMisconfigured
 
+ERASED = b""
+"""The owner of an inverter that was erased."""
+
 
 class Keys:
     """Looks keys up once and makes missing ones inside the open transaction.
 
-    What a rolled-back transaction made is not in the file: throw the object away with the connection.
+    What a rolled-back transaction made is not in the file: throw the object away with the connection. What another
+    connection has changed is not in the object: throw it away too (``PRAGMA data_version``).
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -23,7 +27,8 @@ class Keys:
 
     def inverter(self, destination: Destination) -> int:
         """The inverter's key. An inverter never changes its owner (resale makes a new one), so another owner's name on
-        it is a mixed-up row of the registry: ``StoreMisconfigured`` 403, as InfluxDB answers a foreign token.
+        it is a mixed-up row of the registry: ``StoreMisconfigured`` 403, as InfluxDB answers a foreign token; and 404
+        for one that was erased.
         """
         known = self._inverters.get(destination.inverter_id)
         if known is None:
@@ -40,6 +45,8 @@ class Keys:
         )
         query = "SELECT id, owner FROM inverter WHERE inverter = ?"
         key, owner = self._connection.execute(query, (inverter,)).fetchone()
+        if owner == ERASED:
+            raise StoreMisconfigured("this inverter was erased", status=404)
         return key, UUID(bytes=owner)
 
     def see(self, inverter: int, columns: KeysView[str]) -> None:

@@ -3,6 +3,7 @@
 ``point`` is wide: a column for each quantity, an integer in units of 1/scale, NULL where the inverter said nothing.
 ``quantity`` keeps each column's scale as it was when the column was made: a later catalogue cannot change old rows.
 ``seen`` names the columns an inverter has ever filled, so that nobody searches a whole history for the others.
+An inverter whose ``owner`` is empty was erased: only its key is left.
 Source of the settings: SQLite documentation, "Write-Ahead Logging" and "PRAGMA synchronous" (in WAL only FULL syncs at
 each commit; ``stack-measurements.md`` 9 counted it).
 """
@@ -30,9 +31,18 @@ _TABLES = (
 )
 
 
-def open_for_writing(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """A connection in autocommit whose commits are on the disk when they return. Raises ``sqlite3.Error``."""
-    connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, cached_statements=512)
+def open_for_writing(path: Path, *, busy_timeout_s: float, any_thread: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit whose commits are on the disk when they return. Raises ``sqlite3.Error``.
+
+    With ``any_thread`` any thread may use it, one at a time.
+    """
+    connection = sqlite3.connect(
+        path,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=not any_thread,
+        cached_statements=512,
+    )
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")

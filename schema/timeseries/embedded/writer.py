@@ -32,11 +32,14 @@ class _Request:
     answer: asyncio.Future[None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _File:
+    """``version`` is SQLite's: another one means that somebody else has written, and ``keys`` may be wrong by now."""
+
     connection: sqlite3.Connection
     scales: Scales
     keys: Keys
+    version: int
 
 
 class EmbeddedWriter:
@@ -114,12 +117,12 @@ class EmbeddedWriter:
             outcomes = self._committed(requests)
         except sqlite3.Error as error:
             self._let_go()
-            outcomes = [StoreUnavailable(f"{type(error).__name__}: {error}") for _ in requests]
+            outcomes = [StoreUnavailable(f"{type(error).__name__}: {error}", answered=False) for _ in requests]
         except Exception as error:  # noqa: BLE001  # one turn of the loop: a dead thread leaves every later write hanging
             self._let_go()
             self._failed_turns += 1
             _LOG.exception("embedded_store_turn_failed", requests=len(requests))
-            outcomes = [StoreUnavailable(type(error).__name__) for _ in requests]
+            outcomes = [StoreUnavailable(type(error).__name__, answered=False) for _ in requests]
         _answer(requests, outcomes)
 
     def _committed(self, requests: list[_Request]) -> list[StoreError | None]:
@@ -128,6 +131,9 @@ class EmbeddedWriter:
         rows = Rows()
         outcomes: list[StoreError | None] = []
         file.connection.execute("BEGIN IMMEDIATE")
+        if file.version != (version := _version(file.connection)):
+            # An inverter was erased beside us (``eraser``): nothing may be written to its keys.
+            file.version, file.keys = version, Keys(file.connection)
         for request in requests:
             try:
                 taken = points(request.lines, file.scales)
@@ -161,7 +167,7 @@ class EmbeddedWriter:
     def _opened(self) -> _File:
         if self._file is None:
             connection = open_for_writing(self._path, busy_timeout_s=self._busy_timeout_s)
-            self._file = _File(connection, scales(connection), Keys(connection))
+            self._file = _File(connection, scales(connection), Keys(connection), _version(connection))
         return self._file
 
     def _let_go(self) -> None:
@@ -169,6 +175,10 @@ class EmbeddedWriter:
         if self._file is not None:
             self._file.connection.close()
             self._file = None
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _answer(requests: list[_Request], outcomes: Sequence[StoreError | None]) -> None:

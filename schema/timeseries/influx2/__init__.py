@@ -1,1 +1,1 @@
-"""Readings in InfluxDB 2: the writer (aiohttp), the reader and the manager (influxdb-client). For ``stores`` alone."""
+"""Readings in InfluxDB 2: the writer (with its own HTTP), the reader and the manager. For ``stores`` alone."""

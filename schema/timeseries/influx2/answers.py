@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from schema.scrubbing import scrubbed
 from schema.timeseries.port import BatchTooLarge, PointsRefused, StoreError, StoreMisconfigured, StoreUnavailable
 
 _WRITTEN = 204
@@ -29,7 +30,7 @@ def refusal_of_write(status: int, body: str, *, retry_after_s: float | None) -> 
     """What to raise for the answer to a write; None for "written durably", which is 204 and nothing else."""
     if status == _WRITTEN:
         return None
-    detail = f"{status}: {body[:_DETAIL]}"
+    detail = _detail(status, body)
     if status in _REFUSED:
         return PointsRefused(detail, status=status)
     if status == _TOO_LARGE:
@@ -39,7 +40,12 @@ def refusal_of_write(status: int, body: str, *, retry_after_s: float | None) -> 
 
 def refusal_of_request(status: int, body: str, *, retry_after_s: float | None = None) -> StoreError:
     """What to raise for a query or a management request that failed; a refused one (400, 422) will be refused again."""
-    return _other(status, f"{status}: {body[:_DETAIL]}", retry_after_s)
+    return _other(status, _detail(status, body), retry_after_s)
+
+
+def _detail(status: int, body: str) -> str:
+    """What is logged and what owners read of it: a proxy may have echoed our token."""
+    return f"{status}: {scrubbed(body)[:_DETAIL]}"
 
 
 def _other(status: int, detail: str, retry_after_s: float | None) -> StoreError:

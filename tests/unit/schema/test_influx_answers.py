@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schema.timeseries.influx2.answers import refusal_of_request, refusal_of_write, retry_after
 from schema.timeseries.port import BatchTooLarge, PointsRefused, StoreMisconfigured, StoreUnavailable
@@ -82,3 +84,14 @@ def test_a_refused_query_is_no_absence() -> None:
 def test_retry_after_is_seconds_or_a_date_or_nothing(header: str | None, seconds: float | None) -> None:
     """Garbage is no wish, the past is now, and nobody may send us away for more than a day."""
     assert retry_after(header, NOW) == seconds
+
+
+_DATE = r"(Mon|Xxx)?,? ?[0-9]{1,3} (Jan|Foo) [0-9]{1,6} [0-9]{1,2}:[0-9]{1,3} ?([+-][0-9]{1,6}|GMT)"
+
+
+@given(st.text() | st.from_regex(_DATE, fullmatch=True) | st.from_regex(r"[0-9]{1,400}", fullmatch=True))
+def test_a_retry_after_header_is_a_wish_or_nothing_whatever_stands_there(value: str) -> None:
+    """Garbage neither raises nor parks a destination for ever."""
+    seconds = retry_after(value, datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert seconds is None or 0 <= seconds <= 86_400

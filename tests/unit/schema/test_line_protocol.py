@@ -165,6 +165,8 @@ def test_whatever_arrives_is_a_line_or_is_refused_and_never_means_two_things(lin
         b"reading,serial=A1 ac_power=\xd9\xa3 5",
         b"reading,serial=A1 ac_power=1 5.0",
         b"reading,serial=A1,other=2 ac_power=1 5",
+        b"reading,serial=,A1 ac_power=1 5",
+        b"reading,serial=A1, ac_power=1 5",
         b"other,serial=A1 ac_power=1 5",
         b"reading,serial=A1 ac_power=1 99999999999999",
         b'reading,serial=A1 ac_power="1" 5',

@@ -1,29 +1,85 @@
-"""Logs never carry secrets, whatever is handed to them."""
+"""Logs never carry secrets, whatever is handed to them, and every line is one JSON object."""
 
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.unit
 
-_PROGRAM = """
-import structlog
+CANARY = "canary-0123"
+_START = f"""
+import logging, structlog, threading, warnings
 from schema import logs
-logs.configure("json")
-structlog.get_logger("x").warning("login.made", login="ABC", password="hunter2", read_token="t0p", payload=b"x")
-import logging
-logging.getLogger("library").warning("plain words")
+logs.configure("FORMAT", hidden=["{CANARY}"])
+log = structlog.get_logger("x")
 """
+
+
+def _run(program: str, *, log_format: str = "json") -> str:
+    """What a process that runs this says on standard error; how it ends is its own business."""
+    code = _START.replace("FORMAT", log_format) + program
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+
+
+def _lines(program: str) -> list[dict[str, Any]]:
+    """The lines, each of them a JSON object without the canary."""
+    said = _run(program)
+    assert CANARY not in said
+    return [json.loads(line) for line in said.splitlines()]
 
 
 def test_fields_that_sound_like_secrets_are_blanked() -> None:
     """The event and harmless fields stay readable; libraries' warnings become lines of the same kind."""
-    run = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
+    ours, theirs = _lines(
+        'log.warning("login.made", login="ABC", password="hunter2", read_token="t0p", payload=b"x")\n'
+        'logging.getLogger("library").warning("plain words")'
+    )
 
-    ours, theirs = (json.loads(line) for line in run.stderr.splitlines())
     assert (ours["event"], ours["login"], ours["level"]) == ("login.made", "ABC", "warning")
-    assert "hunter2" not in run.stderr
-    assert "t0p" not in run.stderr
+    assert (ours["password"], ours["read_token"], ours["payload"]) == ("[redacted]",) * 3
     assert theirs["event"] == "plain words"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        f'log.error("x", detail="it was {CANARY}")',
+        f'log.error("x", detail={{"inner": ["{CANARY}"]}})',
+        f'log.error("x", detail=ValueError("{CANARY}"))',
+        f'log.error("{CANARY}")',
+        f'logging.getLogger("library").error("it was %s", "{CANARY}")',
+        f'try:\n  raise ValueError("{CANARY}")\nexcept ValueError:\n  log.exception("x")',
+        f'try:\n  raise ValueError("{CANARY}")\nexcept ValueError:\n  logging.getLogger("library").exception("x")',
+        f'try:\n  raise ExceptionGroup("many", [ValueError("{CANARY}")])\nexcept* ValueError:\n  log.exception("x")',
+        f'def f():\n  local = "{CANARY}"\n  raise ValueError("{CANARY}")\nf()',
+        f't = threading.Thread(target=lambda: int("{CANARY}")); t.start(); t.join()',
+        f'warnings.warn("it was {CANARY}")',
+        f'logging.getLogger("library").error("%d", "{CANARY}")',
+        f'class A:\n  def __del__(self): raise ValueError("{CANARY}")\nA()',
+    ],
+)
+def test_a_secret_shows_nowhere_and_every_line_is_json(program: str) -> None:
+    """In fields, nested values, exceptions with their groups, what nobody caught, warnings and broken records."""
+    (line,) = _lines(program)
+
+    assert line["level"] in {"warning", "error", "critical"}
+    assert "[redacted]" in json.dumps(line) or line["event"] == "log.unformatted"
+
+
+def test_numbers_that_json_does_not_know_are_words() -> None:
+    """A line with NaN in it could not be read by anybody."""
+    said = _run('log.error("x", value=float("nan"), other=1.5)')
+
+    line = json.loads(said, parse_constant=pytest.fail)
+    assert (line["value"], line["other"]) == ("nan", 1.5)
+
+
+def test_people_read_no_secrets_either() -> None:
+    """The same rules in the format for a screen."""
+    said = _run(f'try:\n  raise ValueError("{CANARY}")\nexcept ValueError:\n  log.exception("x")', log_format="console")
+
+    assert CANARY not in said
+    assert "ValueError: [redacted]" in said
