@@ -1,11 +1,13 @@
 """``python -m bridge``: runs until SIGTERM or SIGINT. Status 0 after a clean stop, 3 when another bridge took over."""
 
-import asyncio
 import sys
 
-from bridge.app import run
-from schema import logs
-from schema.settings import BridgeSettings, SettingsInvalid, load
+# Where rich is installed, structlog imports it to draw tracebacks that our logs never draw: 4 MB.
+sys.modules["rich"] = None  # type: ignore[assignment]  # that is how an import is refused
+
+from bridge.process import run  # noqa: E402
+from schema import logs  # noqa: E402
+from schema.settings import BridgeSettings, SettingsInvalid, load  # noqa: E402
 
 
 def main() -> int:
@@ -15,8 +17,8 @@ def main() -> int:
     except SettingsInvalid as fault:
         print(f"bridge: {fault}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_format)
-    return asyncio.run(run(settings))
+    logs.configure(settings.log_format, hidden=settings.secrets())
+    return run(settings)
 
 
 if __name__ == "__main__":

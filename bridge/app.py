@@ -2,30 +2,39 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import timedelta
 
 import structlog
 
+from bridge.broker_watch import BrokerWatch
 from bridge.claims import Claims
 from bridge.clock import Clock
 from bridge.counters import Counters
-from bridge.edges import broker_log
-from bridge.edges.broker_client import Access
+from bridge.edges.broker_edges import connect_with
+from bridge.edges.broker_news import BrokerNews
+from bridge.edges.connection import Access
 from bridge.edges.dead_letters import DeadLetterCopy
+from bridge.edges.lease import Lease
+from bridge.edges.letter_requests import LetterRequests
 from bridge.edges.live import LiveRows
-from bridge.edges.lock import only_bridge
-from bridge.edges.mqtt import MqttSession, TakenOver
+from bridge.edges.mqtt import MqttSession
+from bridge.edges.outages import Outages
 from bridge.edges.registry import SqlRegistry
+from bridge.edges.remarks import EdgeRemarks
+from bridge.edges.self_check import Entrance, SelfCheck
 from bridge.edges.snapshot import SnapshotFile
 from bridge.edges.spool import SqliteSpool
+from bridge.edges.watch import Watch, Watched
+from bridge.gate import Gate
 from bridge.keeper import Keeper
 from bridge.lanes import Limits
+from bridge.letter_replays import LetterReplays
+from bridge.observed import Role
 from bridge.pipeline import Pipeline
+from bridge.quotas import Quota, Quotas
 from bridge.receiver import Receiver
-from bridge.refusals import Reason, sentence
 from bridge.writer import Writer
 from schema.database import create_engine_for, sessions_for
 from schema.sealing import AesSealer
@@ -36,9 +45,9 @@ from schema.timeseries.stores import open_writer
 _log = structlog.get_logger(__name__)
 
 REPORT_EVERY_S = 60.0
-EXIT_TAKEN_OVER = 3
 _FAREWELL_S = 1.0
 _LOOK_EVERY_S = 0.005
+_DATABASE_PATIENCE_S = 5.0
 
 
 class StoreNotDurable(Exception):
@@ -48,11 +57,22 @@ class StoreNotDurable(Exception):
 class Bridge:
     """All parts of one running bridge."""
 
-    def __init__(self, settings: BridgeSettings, clock: Clock, counters: Counters, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        clock: Clock,
+        counters: Counters,
+        stopping: asyncio.Event,
+        watch: Watch | None = None,
+        *,
+        lease: Lease | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.counters = counters
         self.stopping = stopping
+        self.watch = watch or Watch(settings, counters, clock)
+        self.lease = lease
 
     @asynccontextmanager
     async def open(self, store: PointWriter | None = None) -> AsyncIterator[None]:
@@ -63,13 +83,19 @@ class Bridge:
             self.store = store or open_writer(
                 settings.store, path=settings.readings_path, timeout_s=settings.store_timeout_s
             )
+            self.store = self.watch.store(self.store)
             stack.push_async_callback(self.store.close)
             if not self.store.durable:
                 raise StoreNotDurable(type(self.store).__name__)
-            engine = create_engine_for(settings.database_url)
+            engine = create_engine_for(settings.database_url, patience_s=_DATABASE_PATIENCE_S, pooled=False)
             stack.push_async_callback(engine.dispose)
             sessions = sessions_for(engine)
-            self.spool = SqliteSpool(settings.spool_path, max_bytes=settings.spool_max_bytes, counters=counters)
+            self.spool = SqliteSpool(
+                settings.spool_path,
+                max_bytes=settings.spool_max_bytes,
+                counters=counters,
+                floor_bytes=settings.disk_floor_bytes,
+            )
             stack.callback(self.spool.close)
             self.registry = SqlRegistry(
                 sessions=sessions,
@@ -80,27 +106,59 @@ class Bridge:
             )
             self.live = LiveRows(settings.live_url, clock, counters)
             stack.push_async_callback(self.live.close)
+            self.remarks = EdgeRemarks(
+                settings, sessions=sessions, registry=self.registry, live=self.live, clock=clock, counters=counters
+            )
             self.letters = DeadLetterCopy(self.spool, sessions, settings.database_url, clock, counters)
             self._connect_parts()
+            self.requests = LetterRequests(
+                spool=self.spool,
+                copy=self.letters,
+                sessions=sessions,
+                url=settings.database_url,
+                registry=self.registry,
+                replays=self.replays,
+                clock=clock,
+                counters=counters,
+                keep=timedelta(days=settings.dead_letter_days),
+            )
+            self.watch.attach(
+                Watched(self.session, self.writer, self.spool, self.registry, sessions, self.broker, self.check)
+            )
             await self.registry.start()
             await self.live.start()
             await self.writer.start()
+            stack.callback(self.outages.close)
+            await self.outages.start()
             yield
 
     def _connect_parts(self) -> None:
         """The parts that decide and act, from the edges that are open by now."""
         settings, clock, counters = self.settings, self.clock, self.counters
+        password = settings.bridge_mqtt_password.get_secret_value()
+        self.broker = BrokerWatch(
+            queue_limit=settings.broker_queue_messages, queue_limit_bytes=settings.broker_queue_bytes
+        )
+        self.check = SelfCheck(
+            Entrance(settings.mqtt_host, settings.mqtt_logger_port, settings.mqtt_port, password), clock
+        )
+        news = BrokerNews(self.registry, self.live, self.remarks, self.broker, counters, clock)
+        self.outages = Outages(settings, self.spool, lambda: self.session.connected_at, counters, clock)
         self.session = MqttSession(
             Access(
                 host=settings.mqtt_host,
                 port=settings.mqtt_port,
-                password=settings.bridge_mqtt_password.get_secret_value(),
+                password=password,
                 session_expiry_s=settings.session_expiry_s,
                 receive_maximum=settings.receive_maximum,
+                keepalive_s=settings.mqtt_keepalive_s,
             ),
             clock,
-            on_subscribed=lambda: _log.info("bridge.ready"),
-            on_broker_log=self._broker_said,
+            connect=connect_with(settings.broker_edge),
+            on_subscribed=self._subscribed,
+            on_system=news.told,
+            on_marker=self.outages.marker,
+            may_connect=self.lease.may_connect if self.lease else None,
         )
         self.keeper = Keeper(self.spool, self.session, counters, clock)
         self.writer = Writer(
@@ -108,12 +166,18 @@ class Bridge:
             registry=self.registry,
             keeper=self.keeper,
             spool=self.spool,
+            live=self.live,
             counters=counters,
             clock=clock,
-            limits=Limits(settings.hold_s, settings.probe_s, settings.writes_in_flight),
+            limits=Limits(settings.hold_s, settings.probe_s, settings.writes_in_flight, settings.spool_share_bytes),
         )
         self.claims = Claims(
-            registry=self.registry, writer=self.writer, keeper=self.keeper, counters=counters, clock=clock
+            registry=self.registry,
+            writer=self.writer,
+            keeper=self.keeper,
+            counters=counters,
+            clock=clock,
+            remarks=self.remarks,
         )
         pipeline = Pipeline(
             directory=lambda: self.registry.directory,
@@ -121,7 +185,12 @@ class Bridge:
             counters=counters,
             reading_max_bytes=settings.reading_max_bytes,
             monotonic=clock.monotonic,
+            backlog=self.outages.backlog,
+            remarks=self.remarks,
         )
+        news.accepted, news.heard = pipeline.login_connected, self.outages.backlog.heard
+        per_s, burst = settings.quota_messages_per_s, settings.quota_burst_messages
+        quota = Quota(per_s, burst, settings.quota_patience_s, settings.quarantine_s)
         self.receiver = Receiver(
             session=self.session,
             pipeline=pipeline,
@@ -132,23 +201,28 @@ class Bridge:
             counters=counters,
             clock=clock,
             receive_maximum=settings.receive_maximum,
+            gate=Gate(
+                Quotas(quota), self.writer.beyond, lambda: self.registry.directory, clock, self.remarks.logins.spoke
+            ),
+            spreading=self.outages.connect(
+                keeper=self.keeper, pipeline=pipeline, registry=self.registry, writer=self.writer
+            ),
+        )
+        self.replays = LetterReplays(
+            directory=lambda: self.registry.directory,
+            live=self.live,
+            reading_max_bytes=settings.reading_max_bytes,
+            writer=self.writer,
+            keeper=self.keeper,
+            claims=self.claims,
+            clock=clock,
+            backlog=self.receiver.take,
         )
 
-    def _broker_said(self, line: str, at: datetime) -> None:
-        """What the broker's log tells about a login moves its inverters up the ladder."""
-        heard = broker_log.read(line)
-        entry = self.registry.directory.login(heard[0]) if heard else None
-        if heard is None or entry is None:
-            return
-        inverter_ids = [route.inverter_id for route in entry.routes.values()]
-        if heard[1] is broker_log.BrokerEvent.ACCEPTED:
-            self.live.login_accepted(inverter_ids)
-            return
-        self.live.broker_reached(inverter_ids)
-        if heard[1] is broker_log.BrokerEvent.TOO_LARGE:
-            detail = sentence(Reason.TOO_LARGE, "more than 65536")
-            for inverter_id in inverter_ids:
-                self.live.refused(inverter_id, Reason.TOO_LARGE, detail, at)
+    def _subscribed(self) -> None:
+        """The broker is there, perhaps another one than before."""
+        _log.info("bridge.ready")
+        self.check.asked()
 
     async def serve(self) -> None:
         """Run until ``stopping`` is set, then stop in order. Raises what a task could not go on with."""
@@ -156,18 +230,25 @@ class Bridge:
             "mqtt": self.session.run,
             "receiver": self.receiver.run,
             "cycles": self.receiver.tick,
+            **self.outages.loops(),
             "raws": self.receiver.replay_raws,
             "keeper": self.keeper.run,
             "claims": lambda: self.claims.run(self.receiver.take),
             "sweep": self.writer.sweep,
             "registry": self.registry.run,
             "live": self.live.run,
+            **self.remarks.loops(),
             "dead_letters": self.letters.run,
+            "letter_requests": self.requests.run,
             "report": self._report,
-            **{f"writer.{number}": self.writer.work for number in range(self.settings.writes_in_flight)},
+            "watch": self.watch.run,
+            "self_check": self.check.run,
+            "writer": self.writer.work,
+            **({"lease": self.lease.run} if self.lease else {}),
         }
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop(), name=f"bridge.{name}") for name, loop in loops.items()]
+            self.watch.active(tasks)
             await self.stopping.wait()
             await self._stop()
             for task in tasks:
@@ -176,6 +257,7 @@ class Bridge:
     async def _stop(self) -> None:
         """Receive no more, let everything find its end, acknowledge it, say good-bye; the rest comes again."""
         _log.info("bridge.stopping")
+        self.watch.role = Role.STOPPING
         deadline = self.clock.monotonic() + self.settings.stop_timeout_s
         self.session.stop_receiving()
         self.receiver.flush()
@@ -187,6 +269,7 @@ class Bridge:
             async with asyncio.timeout(_FAREWELL_S):
                 await self.session.disconnect()
                 await self.live.flush(everything=True)
+                await self.remarks.flush()
         self._log_counters("bridge.stopped")
 
     async def _until(self, reached: Callable[[], bool], deadline: float) -> None:
@@ -208,23 +291,3 @@ class Bridge:
             dropped=window.dropped,
             **self.counters.as_fields(),
         )
-
-
-async def run(settings: BridgeSettings) -> int:
-    """One bridge from lock to farewell; the process's exit status."""
-    clock, stopping = Clock(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with only_bridge(settings.data_dir, clock, stopping) as alone:
-        if not alone:
-            return 0
-        bridge = Bridge(settings, clock, Counters(), stopping)
-        try:
-            async with bridge.open():
-                await bridge.serve()
-        except* TakenOver as fault:
-            _log.error("bridge.taken_over", detail=str(fault.exceptions[0]))  # its place says nothing
-            return_code = EXIT_TAKEN_OVER
-        else:
-            return_code = 0
-    return return_code

@@ -1,6 +1,5 @@
 """Encoded lines on their way to the store, and how many of them go together. Pure."""
 
-from collections import deque
 from collections.abc import Callable
 from uuid import UUID
 
@@ -52,13 +51,20 @@ class Parcel:
         self.written = False
 
 
-def together(waiting: deque[Parcel], wanted: Callable[[Parcel], bool]) -> list[Parcel]:
+def together(waiting: list[Parcel], wanted: Callable[[Parcel], bool], most_lines: int = MAX_LINES) -> list[Parcel]:
     """Take what may go in one request from the left; parcels that are not ``wanted`` are taken out and left away."""
+    if len(waiting) == 1:
+        # Most batches: the store is idle and a reading has come.
+        parcel = waiting.pop()
+        return [parcel] if wanted(parcel) else []
     batch: list[Parcel] = []
-    size = 0
-    while waiting and len(batch) < MAX_LINES and (not batch or size + len(waiting[0].line) < MAX_BYTES):
-        parcel = waiting.popleft()
+    size = taken = 0
+    for parcel in waiting:
+        if len(batch) >= most_lines or (batch and size + len(parcel.line) >= MAX_BYTES):
+            break
+        taken += 1
         if wanted(parcel):
             batch.append(parcel)
             size += len(parcel.line) + 1
+    del waiting[:taken]
     return batch

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from bridge.refusals import Reason
 
+# Characters of a device's name, as the table ``feed`` keeps it.
+LONGEST_DEVICE = 64
 
-@dataclass(frozen=True, slots=True)
-class Document:
+
+class Document(NamedTuple):
     """A whole reading in one message.
 
     ``at`` is the publisher's own time in UTC, None where it names none; ``bad_time`` says that it named one nobody can

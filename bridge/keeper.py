@@ -5,15 +5,18 @@ is not acknowledged: it waits here and in the window, and the broker is not read
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import structlog
 
 from bridge.clock import Clock
 from bridge.counters import Counters
-from bridge.ports import BrokerSession, Entry, Letter, Raw, Spool, SpoolUnavailable
+from bridge.ports import LETTER_RECORDS, BrokerSession, Entry, Letter, Line, Raw, Spool, SpoolUnavailable, Tally
+from bridge.seldom import Seldom
 
 _log = structlog.get_logger(__name__)
 
@@ -22,16 +25,16 @@ _MOST_AT_ONCE = 5_000
 
 
 class Outcome(StrEnum):
-    """How a message ended (DESIGN 4.2, a to d)."""
+    """How a message ended (DESIGN 4.2, a to e)."""
 
     WRITTEN = "written"
     SPOOLED = "spooled"
     DEAD_LETTERED = "dead_lettered"
     NOT_A_READING = "not_a_reading"
+    OVER_QUOTA = "over_quota"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     entry: Entry
     tokens: Sequence[int]
     then: Callable[[int], None] | None
@@ -40,7 +43,8 @@ class _Kept:
 class Keeper:
     """Settles messages, and keeps what has to outlive the process before it does so.
 
-    Tokens below zero are spool records of messages kept as they came: their settlement is to be forgotten there.
+    Tokens below zero are spool records of messages kept as they came, or of dead letters that are replayed: their
+    settlement is to be forgotten there, in the same commit that keeps what has become of them.
     """
 
     def __init__(
@@ -58,22 +62,29 @@ class Keeper:
         self._forgotten: set[int] = set()
         self._wanted = asyncio.Event()
         self._committing = False
+        self._most_at_once = _MOST_AT_ONCE
+        self._trouble = Seldom(clock.monotonic)
 
     def settle(self, tokens: Sequence[int], outcome: Outcome) -> None:
         """End messages whose outcome is durable already, or that are no readings."""
-        ours = [-token for token in tokens if token < 0]
-        if ours:
-            self.forget(ours)
+        if tokens and min(tokens) < 0:
+            self.forget([-token for token in tokens if token < 0])
             tokens = [token for token in tokens if token > 0]
         if tokens and (settled := self._session.settle(tokens)):
             self._counters.outcomes[outcome] += settled
+            self._counters.times.ended(tokens, outcome, settled, self._clock.monotonic)
 
     def alive(self, tokens: Sequence[int]) -> bool:
         """Whether somebody waits for these messages; without tokens nobody can say otherwise."""
-        return not tokens or any(token < 0 or self._session.alive(token) for token in tokens)
+        for token in tokens:
+            if token < 0 or self._session.alive(token):
+                return True
+        return not tokens
 
     def keep(self, entry: Entry, tokens: Sequence[int], *, then: Callable[[int], None] | None = None) -> None:
         """Keep an entry, settle its messages once that is durable and call ``then`` with the record's number."""
+        if isinstance(entry, Letter) and tokens and tokens[0] <= -LETTER_RECORDS:
+            entry = replace(entry, replaces=tuple(-token for token in tokens))
         self._entries.append(_Kept(entry, tokens, then))
         self._wanted.set()
 
@@ -100,26 +111,70 @@ class Keeper:
         return bool(self._entries or self._forgotten or self._committing)
 
     async def _turn(self) -> None:
-        batch, self._entries = self._entries[:_MOST_AT_ONCE], self._entries[_MOST_AT_ONCE:]
+        most = self._most_at_once
+        batch, self._entries = self._entries[:most], self._entries[most:]
         wanted = [kept for kept in batch if self.alive(kept.tokens)]
         self._counters.dropped_copies += len(batch) - len(wanted)
         forgotten = list(self._forgotten)
+        moved = [record for kept in wanted for record in _moved(kept)]
         self._committing = True
+        started = self._clock.monotonic()
         try:
-            records = await self._spool.commit([kept.entry for kept in wanted], forgotten)
+            records = await self._spool.commit([kept.entry for kept in wanted], [*forgotten, *moved])
         except SpoolUnavailable as fault:
             self._entries = wanted + self._entries
-            self._counters.spool_failures += 1
-            _log.error("spool.unavailable", detail=str(fault), waiting=len(self._entries))
-            await self._clock.sleep(RETRY_S)
+            await self._failed(fault, len(wanted), forgotten)
             return
         finally:
             self._committing = False
+        if self._trouble.over():
+            _log.info("spool.back", waiting=len(self._entries))
+        self._most_at_once = min(_MOST_AT_ONCE, most * 2)
+        self._counters.times.spool_commit.add(self._clock.monotonic() - started)
         self._forgotten.difference_update(forgotten)
-        for kept, record in zip(wanted, records, strict=True):
-            if isinstance(kept.entry, Raw):
-                self._counters.raws_spooled += 1
-            outcome = Outcome.DEAD_LETTERED if isinstance(kept.entry, Letter) else Outcome.SPOOLED
-            self.settle(kept.tokens, outcome)
-            if kept.then is not None:
-                kept.then(record)
+        self._end(wanted, records)
+
+    async def _failed(self, fault: SpoolUnavailable, tried: int, forgotten: Sequence[int]) -> None:
+        """Nothing is acknowledged. What is written elsewhere by now makes room all the same, and fewer may fit."""
+        self._counters.spool_failures += 1
+        if self._trouble.due():
+            _log.error("spool.unavailable", detail=str(fault), waiting=len(self._entries), times=self._trouble.times)
+        self._most_at_once = max(1, tried // 2)
+        if tried and forgotten:
+            with contextlib.suppress(SpoolUnavailable):
+                await self._spool.commit([], forgotten)
+                self._forgotten.difference_update(forgotten)
+        await self._clock.sleep(RETRY_S)
+
+    def _end(self, kept: Sequence[_Kept], records: Sequence[int]) -> None:
+        """The entries are durable: settle the messages of each outcome together, then hand out the numbers."""
+        ended: dict[Outcome, list[int]] = {}
+        for one, record in zip(kept, records, strict=True):
+            ended.setdefault(self._outcome(one.entry, record), []).extend(one.tokens)
+        for outcome, tokens in ended.items():
+            # Records below zero went with this commit.
+            self.settle([token for token in tokens if token > 0], outcome)
+        for one, record in zip(kept, records, strict=True):
+            if one.then is not None:
+                one.then(record)
+
+    def _outcome(self, entry: Entry, record: int) -> Outcome:
+        """A letter without a number is beyond its login's cap of originals."""
+        if isinstance(entry, Line):
+            return Outcome.SPOOLED
+        if isinstance(entry, Letter):
+            if entry.replaces:
+                return Outcome.DEAD_LETTERED
+            self._counters.dead_letters[entry.reason] += 1
+            return Outcome.DEAD_LETTERED if record else Outcome.OVER_QUOTA
+        if isinstance(entry, Tally):
+            return Outcome.OVER_QUOTA
+        self._counters.raws_spooled += isinstance(entry, Raw)
+        return Outcome.SPOOLED
+
+
+def _moved(kept: _Kept) -> list[int]:
+    """The spool records that this entry takes the place of. A letter itself looks after the letters it replaces."""
+    if not kept.tokens or min(kept.tokens) > 0 or (isinstance(kept.entry, Letter) and kept.entry.replaces):
+        return []
+    return [-token for token in kept.tokens if token < 0]

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from bridge.refusals import Reason
 from bridge.routes import Directory, Route
+from schema.letters import PayloadForm
 from schema.readings import Reading
 
 
@@ -15,7 +16,7 @@ class Delivery(NamedTuple):
     """One message as it came; a tuple, because there are thousands a second.
 
     ``token`` is opaque: whoever ends the message hands it to ``Settlement``. ``received_at`` is UTC. ``backlog`` says
-    that the broker had kept the message while the bridge was away.
+    that the broker had kept the message while the bridge was away, ``assembled`` that several messages made this one.
     """
 
     token: int
@@ -24,6 +25,7 @@ class Delivery(NamedTuple):
     received_at: datetime
     retained: bool = False
     backlog: bool = False
+    assembled: bool = False
 
 
 class BrokerSession(Protocol):
@@ -61,13 +63,17 @@ class Registry(Protocol):
         """Ask the database for these logins and enter them into the directory. Raises ``RegistryUnavailable``."""
 
     async def claim(self, route: Route, *, device_key: str, alias: str) -> Route:
-        """Activate a feed at its first reading, bind its device and record an alias, in one transaction.
+        """Activate a feed at its first reading, bind its device and record an alias.
 
-        Returns the route as it is now, active or disputed. Raises ``RegistryUnavailable``.
+        Returns the route as it is now, active or disputed; without the alias where that serial is active for another
+        owner. Raises ``RegistryUnavailable``.
         """
 
-    def refetch(self) -> None:
-        """Ask for a new snapshot soon, because the store refused a credential."""
+    async def gone(self, inverter_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these inverters that nobody can bring back any more. Raises ``RegistryUnavailable``."""
+
+    def refetch(self, inverter_id: UUID | None = None) -> None:
+        """Read an inverter's rows, or everything, again soon, because the store refused a credential."""
 
 
 class Live(Protocol):
@@ -89,14 +95,55 @@ class Live(Protocol):
         """The newest known values and the newest reading's time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An encoded line to be kept for an inverter until the store takes it."""
+class Remarks(Protocol):
+    """What is noticed beside readings, for owners to be told of; in memory, never waited for. Nothing here raises."""
+
+    def another_device(self, delivery: Delivery, route: Route | None, *, device: str, serial: str) -> None:
+        """A device spoke through a login and has no feed there. ``route`` is the feed its topic led to, if any;
+        ``device`` is its name in the topic, ``serial`` the one in the payload: one of them is there.
+        """
+
+    def reading(self, route: Route, values: Mapping[str, float], received_at: datetime) -> None:
+        """A reading of which nothing had to be set aside; called for nearly every one."""
+
+    def impossible_power(
+        self, route: Route, quantity: str, value: float, received_at: datetime, *, anybodys: bool
+    ) -> None:
+        """A power was set aside; ``anybodys`` says that no inverter of any size could have it."""
+
+    def own_time(self, route: Route, behind: timedelta, received_at: datetime) -> None:
+        """A document that had not waited in the broker named its own time, so far behind its arrival."""
+
+
+class NoRemarks:
+    """``Remarks`` of messages that have been remarked upon when they came."""
+
+    def another_device(self, delivery: Delivery, route: Route | None, *, device: str, serial: str) -> None:
+        """Nothing."""
+
+    def reading(self, route: Route, values: Mapping[str, float], received_at: datetime) -> None:
+        """Nothing."""
+
+    def impossible_power(
+        self, route: Route, quantity: str, value: float, received_at: datetime, *, anybodys: bool
+    ) -> None:
+        """Nothing."""
+
+    def own_time(self, route: Route, behind: timedelta, received_at: datetime) -> None:
+        """Nothing."""
+
+
+class Line(NamedTuple):
+    """An encoded line to be kept for an inverter until the store takes it; ``topic`` is the one it came on.
+
+    A tuple, because there are thousands a second while a store is away.
+    """
 
     inverter_id: UUID
     registry_version: int
     received_at: datetime
     line: bytes
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +154,16 @@ class Raw:
     payload: bytes
     received_at: datetime
     registry_version: int
+    backlog: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter. ``login`` and ``inverter_id`` are empty where nobody could be named."""
+    """A dead letter. ``login`` and ``inverter_id`` are empty where nobody could be named.
+
+    ``response`` is the store's own answer, ``size`` the length of the payload as it came where it was cut (else 0), and
+    ``replaces`` the numbers of the letters whose replay ended here: they stay, under this reason.
+    """
 
     login: str
     inverter_id: UUID | None
@@ -120,16 +172,73 @@ class Letter:
     reason: Reason
     detail: str
     at: datetime
+    form: PayloadForm = PayloadForm.MESSAGE
+    response: str = ""
+    size: int = 0
+    whole: bool = True
+    backlog: bool = False
+    replaces: tuple[int, ...] = ()
 
 
-Entry = Line | Raw | Letter
+# Kept dead letters are numbered from here on, so that one kind of token serves them and the spool's other records.
+LETTER_RECORDS = 1 << 62
+
+
+class KeptLetter(NamedTuple):
+    """A dead letter's original with its record number."""
+
+    record: int
+    login: str
+    inverter_id: UUID | None
+    topic: str
+    payload: bytes
+    received_at: datetime
+    form: PayloadForm
+    backlog: bool
+
+
+class Tally(NamedTuple):
+    """Messages beyond a quota: counted durably under their reason, and not kept (DESIGN 4.2, e)."""
+
+    login: str
+    inverter_id: UUID | None
+    reason: Reason
+    detail: str
+    times: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time without a connection, in UTC; ``open`` while more messages of it may come. Numbered by ``epoch``."""
+
+    epoch: int
+    since: datetime
+    until: datetime
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Untimed:
+    """A message without a time of its own that the broker had kept: ``cycle`` is its place in its source's order."""
+
+    outage: Outage
+    source: str
+    cycle: int
+    topic: str
+    payload: bytes
+    received_at: datetime
+
+
+Entry = Line | Raw | Letter | Tally | Untimed | Outage
 
 
 class KeptLine(NamedTuple):
-    """A spooled line with its record number."""
+    """A spooled line with its record number and the topic it came on."""
 
     record: int
     line: bytes
+    topic: str = ""
 
 
 class KeptRaw(NamedTuple):
@@ -137,6 +246,28 @@ class KeptRaw(NamedTuple):
 
     record: int
     raw: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the process before knew of a backlog: the outage that is still open, with its size in bytes and the newest
+    cycle of each source, and the number of the newest outage at all.
+    """
+
+    outage: Outage | None
+    newest_epoch: int
+    cycles: Mapping[str, int]
+    size: int
+
+
+class KeptUntimed(NamedTuple):
+    """A message of a backlog with its record number and cycle."""
+
+    record: int
+    cycle: int
+    topic: str
+    payload: bytes
+    received_at: datetime
 
 
 class SpoolUnavailable(Exception):
@@ -158,5 +289,30 @@ class Spool(Protocol):
     async def oldest_raws(self, limit: int) -> list[KeptRaw]:
         """The oldest messages kept as they came."""
 
-    async def backlog(self) -> dict[UUID, int]:
-        """How many lines are kept for each inverter."""
+    async def holdings(self) -> dict[UUID, tuple[int, int]]:
+        """How many lines are kept for each inverter, and how many bytes they have."""
+
+    async def drop_lines(self, inverter_id: UUID, tally: Tally, limit: int) -> int:
+        """Drop an inverter's oldest lines, at most ``limit``, and count them durably as ``tally``; how many."""
+
+
+class KeptBacklog(Protocol):
+    """Untimed messages on disk. Every verb may raise ``SpoolUnavailable``."""
+
+    async def known(self) -> Known:
+        """What is open."""
+
+    async def closed(self) -> list[Outage]:
+        """Outages whose messages may be spread, oldest first."""
+
+    async def sources(self, epoch: int, after: str, limit: int) -> list[tuple[str, int]]:
+        """Sources that have messages in an outage, by name after ``after``, with the number of their last cycle."""
+
+    async def oldest(self, epoch: int, source: str, limit: int) -> list[KeptUntimed]:
+        """The first messages of a source, by cycle and order."""
+
+    async def turn(self, records: Sequence[int], entries: Sequence[Entry]) -> None:
+        """Drop messages and keep what they became, in one transaction."""
+
+    async def finish(self, epoch: int) -> bool:
+        """Forget an outage that has no messages left; false where it has."""

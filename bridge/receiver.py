@@ -7,9 +7,12 @@ import structlog
 from bridge.claims import Claims
 from bridge.clock import Clock
 from bridge.counters import Counters
+from bridge.gate import Gate
 from bridge.keeper import Keeper, Outcome
 from bridge.pipeline import Decisions, Pipeline, delivery_of
 from bridge.ports import BrokerSession, Delivery, KeptRaw, Spool, SpoolUnavailable
+from bridge.seldom import Seldom
+from bridge.spreading import Spreading
 from bridge.writer import Writer
 
 _log = structlog.get_logger(__name__)
@@ -18,6 +21,8 @@ TICK_S = 0.1
 RAW_REPLAY_S = 5.0
 RAW_RETRY_S = 30.0
 _MOST_RAWS = 500
+# More than that is no wait in the inbox but a wall clock that was set.
+_LONGEST_INBOX_S = 60.0
 
 
 class Receiver:
@@ -35,8 +40,11 @@ class Receiver:
         counters: Counters,
         clock: Clock,
         receive_maximum: int,
+        spreading: Spreading | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._session = session
+        self._gate = gate
         self._pipeline = pipeline
         self._writer = writer
         self._keeper = keeper
@@ -45,12 +53,23 @@ class Receiver:
         self._counters = counters
         self._clock = clock
         self._most_held = receive_maximum // 2
+        self._spreading = spreading
         self._replaying: dict[int, float] = {}
+        self._trouble = Seldom(clock.monotonic)
 
     async def run(self) -> None:
         """Receive, for ever."""
+        times = self._counters.times
         while True:
-            self.take(await self._session.receive())
+            deliveries = await self._session.receive()
+            if self._spreading is not None and not deliveries[-1].backlog:
+                self._spreading.heard(deliveries[-1].received_at)
+            # When the oldest of them was read off the socket, on the clock that never jumps.
+            waited = (self._clock.now() - deliveries[0].received_at).total_seconds()
+            arrived = self._clock.monotonic() - max(0.0, min(waited, _LONGEST_INBOX_S))
+            times.arrivals.note(deliveries[0].token, arrived)
+            self.take(self._gate.admit(deliveries) if self._gate else deliveries)
+            times.decided.add(self._clock.monotonic() - arrived, len(deliveries))
 
     async def tick(self) -> None:
         """Let parts of cycles leave in time, for ever."""
@@ -66,7 +85,8 @@ class Receiver:
             try:
                 kept = await self._spool.oldest_raws(_MOST_RAWS)
             except SpoolUnavailable as fault:
-                _log.error("spool.unreadable", detail=str(fault))
+                if self._trouble.due():
+                    _log.error("spool.unreadable", detail=str(fault))
                 kept = []
             self._take_kept(kept)
             await self._clock.sleep(RAW_REPLAY_S)
@@ -97,7 +117,9 @@ class Receiver:
         self._replaying = {record: until for record, until in self._replaying.items() if until > now}
         fresh = [(record, raw) for record, raw in kept if record not in self._replaying]
         self._replaying.update({record: now + RAW_RETRY_S for record, _ in fresh})
-        self.take([Delivery(-record, raw.topic, raw.payload, raw.received_at) for record, raw in fresh])
+        self.take(
+            [Delivery(-record, raw.topic, raw.payload, raw.received_at, backlog=raw.backlog) for record, raw in fresh]
+        )
 
     def _hand_on(self, out: Decisions) -> None:
         for part in out.parts:
@@ -111,6 +133,8 @@ class Receiver:
             self._keeper.settle(out.settled, Outcome.NOT_A_READING)
         for letter, tokens in out.letters:
             self._keeper.keep(letter, tokens)
+        if out.untimed and self._spreading is not None:
+            self._spreading.keep(out.untimed)
         if out.claims or out.strangers:
             self._claims.add(out.claims, out.strangers)
         if out.parcels:

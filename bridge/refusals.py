@@ -15,15 +15,17 @@ class Reason(StrEnum):
     TOO_DEEP = "too_deep"
     NO_VALUES = "no_values"
     IMPLAUSIBLE = "implausible"
-    FOREIGN_SERIAL = "foreign_serial"
+    OTHER_SERIAL = "other_serial"
     ANOTHER_DEVICE = "another_device"
     BAD_TIME = "bad_time"
     STORE_REFUSED = "store_refused"
     NOT_UNDERSTOOD = "not_understood"
+    TOO_FAST = "too_fast"
+    TOO_MUCH = "too_much"
+    QUARANTINED = "quarantined"
+    SPOOL_SHARE = "spool_share"
+    INVERTER_DELETED = "inverter_deleted"
 
-
-# One sentence for both: who guesses serials must not learn which of them somebody has.
-_NOT_THIS_DEVICE = "The message names {}, and this login is not that device's. Give each device a login of its own."
 
 SENTENCES: dict[Reason, str] = {
     Reason.UNKNOWN_LOGIN: "No login of this name exists. Copy the topic from the pairing page again.",
@@ -35,10 +37,16 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_DEEP: "The document is nested too deeply. Send names and numbers on one level.",
     Reason.NO_VALUES: "The document holds no measured value. Send at least one number, for example ac_power.",
     Reason.IMPLAUSIBLE: "A value cannot be true and was set aside: {}.",
-    Reason.FOREIGN_SERIAL: _NOT_THIS_DEVICE,
-    Reason.ANOTHER_DEVICE: _NOT_THIS_DEVICE,
+    # A notice with a stored reading; the same whoever else has this serial, so that guessing tells nothing.
+    Reason.OTHER_SERIAL: "The messages name {}, not the serial you entered. If it is your logger's, all is well.",
+    Reason.ANOTHER_DEVICE: "The message names {}, and this login is not that device's. Give each device its own login.",
     Reason.BAD_TIME: "The time in the message cannot be right; the time of arrival was used. Check the clock.",
     Reason.STORE_REFUSED: "The store did not take this reading: {}.",
+    Reason.TOO_FAST: "The login sends more than {}. What is beyond is not stored: send less often.",
+    Reason.TOO_MUCH: "The login went on sending too much. None of its messages is stored until {}.",
+    Reason.QUARANTINED: "This login is in quarantine: what it sends is kept aside until you let it speak again.",
+    Reason.SPOOL_SHARE: "The store was away so long that no more than {} could be kept for this inverter.",
+    Reason.INVERTER_DELETED: "The inverter was deleted while readings of it waited for the store. They were dropped.",
     Reason.NOT_UNDERSTOOD: "The bridge failed on this message. It is kept; the fault is ours.",
 }
 

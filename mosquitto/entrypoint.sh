@@ -4,13 +4,17 @@
 # between would be lost (measured). At its start the broker reads the file by itself.
 #
 # BROKER_DIR  folder shared with the provisioner, also the broker's own state      (/broker)
-# MQTT_PORT   where the broker listens                                              (1883)
+# MQTT_PORT   where the broker listens for loggers                                  (1883)
+# BRIDGE_PORT where it listens for the bridge; never publish this one               (1884)
 # MOSQUITTO   the broker's program                                                  (mosquitto)
+# PLUGIN      the SQLite persistence of 2.1                                         (/usr/lib/mosquitto_persist_sqlite.so)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${BROKER_DIR:-/broker}
 port=${MQTT_PORT:-1883}
+bridge_port=${BRIDGE_PORT:-1884}
 program=${MOSQUITTO:-mosquitto}
+plugin=${PLUGIN:-/usr/lib/mosquitto_persist_sqlite.so}
 user=$(id -un 2>/dev/null || echo mosquitto)
 umask 027
 
@@ -35,17 +39,29 @@ while [ ! -s "$folder/passwords" ] || [ ! -s "$folder/generation" ]; do
     pause 1
 done
 
-# Mosquitto 2.1 keeps its state in SQLite, change by change; 2.0 saves snapshots.
+# Mosquitto 2.1 keeps its state in SQLite, change by change; 2.0 saves snapshots. Who has a snapshot stays with it, for
+# the plugin would start without the sessions and messages in it.
+persistence=persistence-2.0.conf
 case $("$program" -h | head -n 1) in
-*' 2.0.'* | *' 1.'*) persistence=persistence-2.0.conf ;;
-*) persistence=persistence-2.1.conf ;;
+*' 2.0.'* | *' 1.'*) ;;
+*) if [ -f "$plugin" ] && [ ! -e "$folder/mosquitto.db" ]; then persistence=persistence-2.1.conf; fi ;;
 esac
-cat "$here/mosquitto.conf" "$here/$persistence" |
-    sed -e "s|@LISTENER@|$port|" -e "s|@FOLDER@|$folder|" -e "s|@USER@|$user|" >"$folder/.mosquitto.conf.new"
+
+# As many connections as the system lets us open files, less a hundred: the bridge always finds room.
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+files=$(ulimit -n)
+[ "$files" != unlimited ] && [ "$files" -lt 20100 ] || files=20100
+connections=$((files - 100))
+[ "$connections" -ge 50 ] || connections=50
+
+cat "$here/mosquitto.conf" "$here/$persistence" "$here/bridge-listener.conf" |
+    sed -e "s|@LISTENER@|$port|" -e "s|@FOLDER@|$folder|" -e "s|@USER@|$user|" -e "s|@CONNECTIONS@|$connections|" \
+        -e "s|@PLUGIN@|$plugin|" -e "s|@BRIDGE_LISTENER@|$bridge_port|" >"$folder/.mosquitto.conf.new"
 mv "$folder/.mosquitto.conf.new" "$folder/mosquitto.conf"
 cat "$here/acl" >"$folder/.acl.new"
 mv "$folder/.acl.new" "$folder/acl"
 rm -f "$folder/.bridge-was-here" "$folder/.log"
+: >"$folder/refused.log"
 mkfifo -m 600 "$folder/.log"
 
 loaded=$(cat "$folder/generation")
@@ -53,11 +69,21 @@ loaded=$(cat "$folder/generation")
 broker=$!
 trap 'kill -TERM "$broker" 2>/dev/null || true' TERM INT
 
-# The broker's lines go on to our output; one of them tells that the bridge is here.
+# The broker's lines go on to our output; one of them tells that the bridge is here. Refused logins, which 2.1 logs with
+# their address, are also kept for whoever shuts such addresses out (fail2ban/): two files of at most 10,000 lines.
+refused=0
 while IFS= read -r line; do
     printf '%s\n' "$line"
     case $line in
-    *'New client connected from '*' as bridge ('*) : >"$folder/.bridge-was-here" ;;
+    *'] disconnected: not authorised.')
+        printf '%s\n' "$line" >>"$folder/refused.log"
+        refused=$((refused + 1))
+        if [ "$refused" -ge 10000 ]; then
+            mv "$folder/refused.log" "$folder/refused.log.1"
+            refused=0
+        fi
+        ;;
+    *'New client connected from '*" u'bridge')"*) : >"$folder/.bridge-was-here" ;;
     esac
 done <"$folder/.log" &
 reader=$!

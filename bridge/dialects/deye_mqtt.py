@@ -4,7 +4,9 @@ Source: its sensor files as of v2026.06.1, listed in ``mqtt-publishers.md`` 2a a
 nobody knows, as an extra value. No clock, no network, no tenant.
 """
 
+import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from bridge.decoded import Decoded, NotAReading, Refused, Scalar
 from bridge.refusals import Reason, sentence
@@ -88,17 +90,33 @@ _GRID_FAMILY = frozenset(
 )
 _INVERTER_FAMILY = frozenset({"ac/total_grid_power", "ac/frequency", "ac/grid_frequency", "micro_inverter_power"})
 
+# What only this client calls its topics, alone or below a logger's number. Without "uptime" and "status", which every
+# other program has too.
+_OWN = re.compile(
+    r"(?:[0-9]{1,2}/)?(?:(?:ac|dc|battery|bms|settings|timeofuse|ct[1-6]|total/[12])/.+|inverter/status|logger_status"
+    r"|day_energy|total_energy|operating_power|micro_inverter_power|radiator_temp|igbt_temp)"
+)
+LONGEST_INDEX = 3
+"""Characters of a logger's number and the slash before it."""
 
-def _split(rest: str) -> tuple[str, str]:
-    """Logger index and tail; several loggers behind one client are numbered from 1."""
+
+def speaks(rest: str) -> bool:
+    """Whether a topic is one of the client's own, also of one of several loggers."""
+    return _OWN.fullmatch(rest) is not None
+
+
+@lru_cache(maxsize=8_192)
+def _split(rest: str) -> tuple[str, str, str | None]:
+    """Logger index, tail and its canonical name; several loggers behind one client are numbered from 1."""
+    rest = rest.strip("/")
     head, _, tail = rest.partition("/")
-    return (head, tail) if tail and len(head) <= 2 and head.isdecimal() else ("", rest)
+    device, tail = (head, tail) if tail and len(head) <= 2 and head.isdecimal() else ("", rest)
+    return device, tail, NAMES.get(tail)
 
 
 def decode(rest: str, payload: bytes) -> Decoded:
     """One message below the login as a scalar, or why it is none."""
-    device, tail = _split(rest.strip("/"))
-    name = NAMES.get(tail)
+    device, tail, name = _split(rest)
     if name is not None:
         value = number(payload, tail)
         return Scalar(device, tail, name, value) if isinstance(value, float) else value

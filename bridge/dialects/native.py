@@ -6,20 +6,20 @@ Every fault has its readable refusal; nothing a publisher sends may raise. No cl
 import json
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import from_json
 
-from bridge.decoded import Decoded, Document, NotAReading, Refused
+from bridge.decoded import LONGEST_DEVICE, Decoded, Document, NotAReading, Refused
 from bridge.refusals import Reason, sentence
-from schema.quantities import CATALOGUE, STATUS_CODES, sanitised
+from schema.quantities import CATALOGUE, STATUS_CODES, TIME_ESTIMATED, sanitised
 from schema.serials import InvalidSerial, normalised
 
 TAIL = "reading"
 _MAX_BRACKETS = 64
 # Unix times from here on are milliseconds: as seconds it would be the year 5138.
 _MILLISECONDS_FROM = 1e11
-_RESERVED = frozenset({"time", "serial"})
+_ONLY_FLOATS = frozenset({float})
 _STATE_WORDS = {
     "status": {word: float(code) for code, word in enumerate(STATUS_CODES)},
     "grid_connected": {"off": 0.0, "on": 1.0, "false": 0.0, "true": 1.0},
@@ -36,6 +36,8 @@ class _Broken(ValueError):
 
 def _serial(value: object) -> str:
     """Normalised, or empty where it cannot be a serial: then it identifies nothing."""
+    if value is None:
+        return ""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return ""
     try:
@@ -46,6 +48,8 @@ def _serial(value: object) -> str:
 
 def _time(value: object) -> datetime | str | None:
     """UTC; "bad" for a time nobody can read; None where there is none."""
+    if value is None:
+        return None
     try:
         if isinstance(value, str):
             at = datetime.fromisoformat(value)
@@ -55,16 +59,7 @@ def _time(value: object) -> datetime | str | None:
             return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return "bad"
-    return None if value is None else "bad"
-
-
-class _Envelope(BaseModel):
-    """The two members that are no quantities; all others stay in ``model_extra``."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-    time: Annotated[datetime | str | None, BeforeValidator(_time)] = None
-    serial: Annotated[str, BeforeValidator(_serial)] = ""
+    return "bad"
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -114,8 +109,41 @@ def _finite(name: str, value: object) -> float:
     return number
 
 
+def _all_plain(members: dict[str, Any]) -> bool:
+    """Whether all are finite numbers of the catalogue, as nearly always; a state's word becomes its code here."""
+    names = tuple(members)
+    states = _SHAPES.get(names)
+    if states is None and (states := _states_among(names)) is None:
+        return False
+    for name in states:
+        word = members[name]
+        if word.__class__ is str and (code := _STATE_WORDS[name].get(word.lower())) is not None:
+            members[name] = code
+    # One that is not finite makes the sum so.
+    return _ONLY_FLOATS.issuperset(map(type, members.values())) and isfinite(sum(members.values()))
+
+
+# The names of documents seen before, with those that may be words. Only names of the catalogue, in its own strings:
+# whoever makes up names may not fill our memory with them.
+_SHAPES: dict[tuple[str, ...], tuple[str, ...]] = {}
+_MOST_SHAPES = 1_024
+
+
+def _states_among(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Those that may be words; None where not all are of the catalogue."""
+    if not CATALOGUE.keys() >= set(names):
+        return None
+    if len(_SHAPES) >= _MOST_SHAPES:
+        _SHAPES.clear()
+    states = tuple(name for name in names if name in _STATE_WORDS)
+    _SHAPES[tuple(CATALOGUE[name].name for name in names)] = states
+    return states
+
+
 def _sorted(members: dict[str, Any]) -> tuple[dict[str, float], dict[str, float], int]:
     """Catalogue values, extra values, and how many members are neither."""
+    if _all_plain(members):
+        return members, {}, 0
     values: dict[str, float] = {}
     extra: dict[str, float] = {}
     unread = 0
@@ -142,33 +170,41 @@ def _sorted(members: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]
     return values, extra, unread
 
 
+def _flat(payload: bytes) -> dict[str, Any] | None:
+    """The members where the payload is what nearly all are: one object of numbers and short texts, each name once.
+
+    pydantic's parser keeps the last of two equal names. So there must be as many colons as members, but for those in
+    the text of ``time``; whatever else has one, or may be nested, is left to the parser that looks at every pair.
+    """
+    try:
+        members = from_json(payload, allow_inf_nan=False)
+    except ValueError:
+        return None
+    if not isinstance(members, dict) or b"\\" in payload or b"[" in payload:
+        return None
+    time = members.get("time")
+    expected = len(members) + (time.count(":") if isinstance(time, str) else 0)
+    return members if payload.count(b":") == expected else None
+
+
 def decode(rest: str, payload: bytes) -> Decoded:
     """The document below ``<device>/reading`` or ``reading``."""
     before, _, tail = rest.rpartition("/")
     if tail != TAIL:
         return Refused(Reason.WRONG_TOPIC, sentence(Reason.WRONG_TOPIC, rest))
-    device = before.strip("/")
-    if not payload.strip():
-        return NotAReading("empty", device=device)
+    device = before.strip("/") if before else ""
     try:
-        members = _parsed(payload)
-        envelope = _Envelope.model_validate({name: members[name] for name in _RESERVED & members.keys()})
-        for name in _RESERVED:
-            members.pop(name, None)
+        members = _flat(payload)
+        if members is None:
+            if not payload.strip():
+                return NotAReading("empty", device=device)
+            members = _parsed(payload)
+        at, serial = _time(members.pop("time", None)), _serial(members.pop("serial", None))
+        members.pop(TIME_ESTIMATED, None)
         values, extra, unread = _sorted(members)
     except _Broken as broken:
         return broken.refused
-    except ValidationError:
-        return Refused(Reason.NOT_JSON, sentence(Reason.NOT_JSON, "time or serial is wrong"))
     if not values and not extra:
         return Refused(Reason.NO_VALUES, sentence(Reason.NO_VALUES))
-    at = envelope.time
-    return Document(
-        values=values,
-        extra=extra,
-        at=at if isinstance(at, datetime) else None,
-        bad_time=at == "bad",
-        device=device[:64],
-        serial=envelope.serial,
-        unread=unread,
-    )
+    bad = isinstance(at, str)
+    return Document(values, extra, None if isinstance(at, str) else at, bad, device[:LONGEST_DEVICE], serial, unread)

@@ -1,1 +1,1 @@
-"""What touches the world: broker, database, spool, files. Only ``bridge.app`` imports from here."""
+"""What touches the world: broker, database, spool, files. Only ``bridge.app`` and ``bridge.process`` import from it."""

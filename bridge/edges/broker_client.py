@@ -4,14 +4,13 @@ aiomqtt 2.5.1 acknowledges before anybody has seen a message and starts a task f
 ``_on_disconnect``, ``_on_socket_open`` and ``_misc_loop`` are overridden. paho 2.2.0 calls ``recv`` three times for
 each packet and ``send`` once for each PUBACK, so ``_sock_recv`` and ``_packet_queue`` are used for many at once; it
 builds a properties object for each PUBLISH, so ``_handle_publish`` is ours. Both versions are pinned;
-``test_bridge_session.py`` holds what we rely on.
+the contract suite ``test_bridge_session*.py`` holds what we rely on.
 """
 
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiomqtt
 from paho.mqtt.client import PUBACK, ConnectFlags
@@ -20,76 +19,20 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from bridge.edges.connection import Access, Listener
+from bridge.edges.packets import PUBLISH, BrokenPacket, Incoming, extent, incoming
 from schema.topics import BRIDGE_USER, bridge_client_id
 
-_PUBLISH = 3
-_KEEPALIVE_S = 60
+_DISCONNECT = b"\xe0\x00"
 _RECEIVE_BYTES = 65_536
 # Packets handled in one turn of the event loop before others get theirs.
 _PACKETS_PER_TURN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach the broker. ``session_expiry_s`` is how long it keeps our queue while we are away."""
-
-    host: str
-    port: int
-    password: str
-    session_expiry_s: int
-    receive_maximum: int
-
-
-class Incoming(NamedTuple):
-    """A PUBLISH as it came; ``packet_id`` is 0 where QoS 0 asks for no answer."""
-
-    topic: bytes
-    payload: bytes
-    packet_id: int
-    retained: bool
-
-
-class BrokenPacket(ValueError):
-    """The broker sent something that is no PUBLISH we asked for."""
-
-
-def _variable_byte_integer(data: bytes, at: int) -> tuple[int, int]:
-    """The number at ``at`` and where the next thing begins; -1 where it is cut off or too long (MQTT 5.0, 1.5.5)."""
-    value = 0
-    for number, byte in enumerate(data[at : at + 4]):
-        value |= (byte & 0x7F) << 7 * number
-        if byte < 0x80:
-            return value, at + number + 1
-    return -1, at
-
-
-def incoming(header: int, packet: bytes) -> Incoming:
-    """A PUBLISH taken apart; its properties are skipped, none of them says who sent it. Raises ``BrokenPacket``.
-
-    Source: MQTT 5.0, sections 3.3.1 to 3.3.3.
-    """
-    topic_end = 2 + int.from_bytes(packet[:2], "big")
-    qos, at, packet_id = header >> 1 & 3, topic_end, 0
-    if qos > 1:
-        raise BrokenPacket("a message came with QoS 2 or 3, we subscribe with QoS 1")
-    if qos:
-        packet_id, at = int.from_bytes(packet[at : at + 2], "big"), at + 2
-    length, at = _variable_byte_integer(packet, at)
-    if length < 0 or at + length > len(packet):
-        raise BrokenPacket("a message ends before its payload begins")
-    return Incoming(packet[2:topic_end], packet[at + length :], packet_id, bool(header & 1))
-
-
 class BrokerClient(aiomqtt.Client):
-    """One connection. ``opened`` is called at the CONNACK, before anything else that comes on the connection."""
+    """aiomqtt's client with the parts replaced that the module's head names."""
 
-    def __init__(
-        self,
-        access: Access,
-        opened: "Callable[[BrokerClient], None]",
-        received: Callable[[Incoming], None],
-        may_read: Callable[[], bool],
-    ) -> None:
+    def __init__(self, access: Access, opened: Callable[..., None], listener: Listener) -> None:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no annotation there
         properties.SessionExpiryInterval = access.session_expiry_s
         properties.ReceiveMaximum = access.receive_maximum
@@ -102,17 +45,19 @@ class BrokerClient(aiomqtt.Client):
             identifier=bridge_client_id(access.password),
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
-            keepalive=_KEEPALIVE_S,
+            # paho gives up after a silence of two keep-alives; we promise one and a half of ours.
+            keepalive=access.keepalive_s // 2,
             properties=properties,
         )
         self._opened = opened
-        self._received = received
-        self._may_read = may_read
+        self._listener = listener
+        self._messages: list[Incoming] = []
         self._buffer = b""
         self._position = 0
         self._paused = False
         self._reads = 0
-        self.session_present = False
+        self._closed = False
+        self._leaving = False
         self.ended_with = 0
         paho = self._client
         paho.manual_ack_set(on=True)
@@ -127,13 +72,22 @@ class BrokerClient(aiomqtt.Client):
         return self._disconnected
 
     def close(self) -> None:
-        """Close the socket, if it is open still; nothing is sent."""
+        """Close the socket, if it is open still; nothing is sent or told any more."""
+        self._closed = True
         self._client._sock_close()  # noqa: SLF001
 
     def acknowledge(self, packet_ids: Sequence[int]) -> None:
         """Queue all PUBACKs as one piece of bytes: paho would send each with a system call of its own."""
         packet = b"".join(struct.pack("!BBH", PUBACK, 2, packet_id) for packet_id in packet_ids)
         self._client._packet_queue(PUBACK, packet, 0, 1)  # noqa: SLF001
+
+    def say_goodbye(self) -> None:
+        """Send DISCONNECT past paho, which would close the socket at once: with unread data in it that resets the
+        connection, and the last PUBACKs could be lost on the way. What comes now is read and not told any more.
+        """
+        self._client._packet_queue(PUBACK, _DISCONNECT, 0, 1)  # noqa: SLF001
+        self._leaving = True
+        self._resume()
 
     def pause(self) -> None:
         """Stop reading the socket; the broker's data stays in the kernel and then with the broker."""
@@ -144,44 +98,62 @@ class BrokerClient(aiomqtt.Client):
 
     def read_on(self) -> None:
         """Read again after a pause, first what is in the buffer: no event announces that."""
+        if self._listener.room() > 0:
+            self._resume()
+
+    def _resume(self) -> None:
         sock = self._client.socket()
-        if self._paused and self._may_read() and sock is not None and sock.fileno() > -1:
+        if self._paused and sock is not None and sock.fileno() > -1:
             self._paused = False
             self._loop.add_reader(sock.fileno(), self._read)
             self._loop.call_soon(self._read)
 
     def _read(self) -> None:
         """Handle what has come, until nothing is left, the window is full, or others should have a turn."""
+        fault: Exception | None = None
         try:
-            for _ in range(_PACKETS_PER_TURN):
-                if self._paused:
-                    return
-                if not self._may_read() and self._connected.done():
+            self._take_packets()
+        except Exception as error:  # noqa: BLE001  # as aiomqtt does: any fault of the socket ends the connection
+            fault = error
+        self._hand_over()
+        if fault is not None:
+            self._lose(fault)
+        elif self._position < len(self._buffer) and not self._paused and not self._closed:
+            self._loop.call_soon(self._read)
+
+    def _take_packets(self) -> None:
+        for _ in range(_PACKETS_PER_TURN):
+            if self._paused or self._closed:
+                return
+            if self._connected.done() and not self._leaving and self._listener.room() <= len(self._messages):
+                self._hand_over()
+                if self._listener.room() <= 0:
                     self.pause()
                     return
-                if self._publish_at_hand():
-                    continue
-                before = self._reads, self._position
-                self._client.loop_read()
-                if (self._reads, self._position) == before:
-                    return
-        except Exception as fault:  # noqa: BLE001  # as aiomqtt does: any fault of the socket ends the connection
-            if not self._disconnected.done():
-                self._disconnected.set_exception(fault)
-            return
-        if self._position < len(self._buffer):
-            self._loop.call_soon(self._read)
+            if self._publish_at_hand():
+                continue
+            before = self._reads, self._position
+            self._client.loop_read()
+            if (self._reads, self._position) == before:
+                return
+
+    def _hand_over(self) -> None:
+        messages, self._messages = self._messages, []
+        if messages and not self._closed and not self._leaving:
+            # A long backlog before the answer to our PINGREQ is no silence.
+            self._client._ping_t = 0  # noqa: SLF001
+            self._listener.received(messages)
 
     def _publish_at_hand(self) -> bool:
         """Handle the next packet here when it is a whole PUBLISH: paho would ask for it in four pieces."""
         buffer, at = self._buffer, self._position
-        if at >= len(buffer) or buffer[at] >> 4 != _PUBLISH or self._client._in_packet["command"]:  # noqa: SLF001
+        if at >= len(buffer) or buffer[at] >> 4 != PUBLISH or self._client._in_packet["command"]:  # noqa: SLF001
             return False
-        length, begin = _variable_byte_integer(buffer, at + 1)
-        if length < 0 or begin + length > len(buffer):
+        found = extent(buffer, at)
+        if found is None or found[1] > len(buffer):
             return False
-        self._position = begin + length
-        self._received(incoming(buffer[at], buffer[begin : begin + length]))
+        begin, self._position = found
+        self._messages.append(incoming(buffer[at], buffer[begin : self._position]))
         return True
 
     def _buffered_recv(self, size: int) -> bytes:
@@ -200,10 +172,9 @@ class BrokerClient(aiomqtt.Client):
     def _publish_came(self) -> MQTTErrorCode:
         packet = self._client._in_packet  # noqa: SLF001
         try:
-            message = incoming(packet["command"], bytes(packet["packet"]))
+            self._messages.append(incoming(packet["command"], bytes(packet["packet"])))
         except BrokenPacket:
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
-        self._received(message)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _on_connect(
@@ -215,8 +186,7 @@ class BrokerClient(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not reason_code.is_failure and not self._connected.done():
-            self.session_present = flags.session_present
-            self._opened(self)
+            self._opened(session_present=flags.session_present)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(
@@ -229,11 +199,39 @@ class BrokerClient(aiomqtt.Client):
     ) -> None:
         self.ended_with = reason_code.value
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        self._loss_is_known()
+
+    def _client_connect(self) -> None:
+        """Runs in a thread. Whoever waited for it may have given up meanwhile, and close the client before it had a
+        socket.
+        """
+        super()._client_connect()
+        if self._closed:
+            self._client._sock_close()  # noqa: SLF001
 
     def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ARG002
         """Our reader instead of aiomqtt's. Called from the thread in which paho connects."""
-        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+        self._loop.call_soon_threadsafe(_watch, sock, self._loop.add_reader, self._read)
         self._loop.call_soon_threadsafe(self._start_misc)
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        self._loop.call_soon_threadsafe(_watch, sock, self._loop.add_writer, self._write)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as fault:  # noqa: BLE001  # as aiomqtt does: any fault of the socket ends the connection
+            self._lose(fault)
+
+    def _lose(self, fault: Exception) -> None:
+        if not self._disconnected.done():
+            self._disconnected.set_exception(fault)
+        self._loss_is_known()
+
+    def _loss_is_known(self) -> None:
+        """Somebody may ask for it or not: a future that nobody asks is an error in the log, hours later."""
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()
 
     def _start_misc(self) -> None:
         self._misc_task = self._loop.create_task(self._misc_loop(), name="mqtt.keepalive")
@@ -244,3 +242,9 @@ class BrokerClient(aiomqtt.Client):
             await asyncio.sleep(1)
             if self._paused:
                 self._client._ping_t = 0  # noqa: SLF001
+
+
+def _watch(sock: Any, add: Callable[[int, Callable[[], None]], None], then: Callable[[], None]) -> None:
+    """Unless the socket was closed since this was asked for: its number may be another one's by now."""
+    if sock.fileno() > -1:
+        add(sock.fileno(), then)

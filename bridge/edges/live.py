@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.counters import Counters
-from bridge.edges.database_faults import database_faults
 from bridge.refusals import Reason
+from bridge.seldom import Seldom
 from schema import live
+from schema.database_faults import database_faults
 from schema.models import Rung
 from schema.readings import Reading
 
@@ -24,10 +25,16 @@ _log = structlog.get_logger(__name__)
 
 MIN_INTERVAL_S = 0.5
 _RETRY_S = 1.0
+# A transaction costs 2 ms and a row 25 us: so many times as long as one took nothing is written, which gathers rows
+# where there are many and is not noticed where there are few.
+_REST = 19
+_MOST_AT_ONCE = 500
+_PATIENCE_S = 5.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _State:
+    inverter_id: UUID
     rung: Rung = Rung.NOTHING
     values: dict[str, float] = field(default_factory=dict)
     reading_at: datetime | None = None
@@ -36,6 +43,11 @@ class _State:
     refusal_detail: str = ""
     refused_at: datetime | None = None
     written: float = float("-inf")
+
+    def seen(self, at: datetime) -> None:
+        """A message came; one that was kept for a while takes nothing back."""
+        if self.seen_at is None or at > self.seen_at:
+            self.seen_at = at
 
 
 class LiveRows:
@@ -47,8 +59,10 @@ class LiveRows:
         self._engine: AsyncEngine | None = None
         self._clock = clock
         self._counters = counters
+        self._trouble = Seldom(clock.monotonic)
         self._states: dict[UUID, _State] = {}
-        self._dirty: set[UUID] = set()
+        # In the order in which they changed.
+        self._dirty: dict[_State, None] = {}
         self._changed = asyncio.Event()
         self._version = 0
 
@@ -64,10 +78,14 @@ class LiveRows:
         if self._engine is not None:
             await self._engine.dispose()
 
+    async def engine(self) -> AsyncEngine:
+        """The live database, opened where it was away at the start. Raises what keeps it away."""
+        return await self._open()
+
     async def _open(self) -> AsyncEngine:
         if self._engine is not None:
             return self._engine
-        engine = await live.open_live(self._url)
+        engine = await live.open_live(self._url, patience_s=_PATIENCE_S)
         try:
             self._version = max(self._version, await live.newest_version(engine))
             rows = await live.newer(engine, -1)
@@ -78,6 +96,7 @@ class LiveRows:
             if row.inverter_id in self._states:
                 continue
             self._states[row.inverter_id] = _State(
+                row.inverter_id,
                 rung=Rung(row.rung),
                 values=dict(row.values),
                 reading_at=row.reading_at,
@@ -101,16 +120,16 @@ class LiveRows:
 
     def topic_right(self, inverter_id: UUID, at: datetime) -> None:
         """See ``Live.topic_right``."""
-        self._reached(inverter_id, Rung.TOPIC_RIGHT).seen_at = at
+        self._reached(inverter_id, Rung.TOPIC_RIGHT).seen(at)
 
     def understood(self, inverter_id: UUID, at: datetime) -> None:
         """See ``Live.understood``."""
-        self._reached(inverter_id, Rung.PAYLOAD_UNDERSTOOD).seen_at = at
+        self._reached(inverter_id, Rung.PAYLOAD_UNDERSTOOD).seen(at)
 
     def reading(self, inverter_id: UUID, reading: Reading, at: datetime) -> None:
         """See ``Live.reading``. An older reading that comes late only fills gaps."""
         state = self._reached(inverter_id, Rung.VALUES_PLAUSIBLE)
-        state.seen_at = at
+        state.seen(at)
         if state.reading_at is None or reading.at >= state.reading_at:
             state.reading_at = reading.at
             state.values.update(reading.values)
@@ -120,7 +139,8 @@ class LiveRows:
     def refused(self, inverter_id: UUID, reason: Reason, detail: str, at: datetime) -> None:
         """See ``Live.refused``."""
         state = self._reached(inverter_id, Rung.NOTHING)
-        state.refusal, state.refusal_detail, state.refused_at, state.seen_at = reason.value, detail, at, at
+        state.refusal, state.refusal_detail, state.refused_at = reason.value, detail, at
+        state.seen(at)
 
     def newest(self, inverter_id: UUID) -> tuple[Mapping[str, float], datetime | None]:
         """See ``Live.newest``."""
@@ -130,9 +150,10 @@ class LiveRows:
     def _reached(self, inverter_id: UUID, rung: Rung) -> _State:
         state = self._states.get(inverter_id)
         if state is None:
-            state = self._states[inverter_id] = _State()
-        state.rung = max(state.rung, rung)
-        self._dirty.add(inverter_id)
+            state = self._states[inverter_id] = _State(inverter_id)
+        if rung > state.rung:  # noqa: PLR1730  # max() of two members of an enumeration costs as much as all else here
+            state.rung = rung
+        self._dirty[state] = None
         self._changed.set()
         return state
 
@@ -140,42 +161,44 @@ class LiveRows:
         """Write what changed, for ever."""
         while True:
             await self._changed.wait()
+            started = self._clock.monotonic()
             pause = await self.flush()
-            if pause > 0:
-                await self._clock.sleep(pause)
+            took = self._clock.monotonic() - started
+            await self._clock.sleep(max(pause, min(took * _REST, MIN_INTERVAL_S)))
 
     async def flush(self, *, everything: bool = False) -> float:
         """Write the rows that are due; seconds until the next one is, 0 where nothing waits."""
         now = self._clock.monotonic()
-        due = [
-            inverter_id
-            for inverter_id in self._dirty
-            if everything or now - self._states[inverter_id].written >= MIN_INTERVAL_S
-        ]
+        due = [state for state in self._dirty if everything or now - state.written >= MIN_INTERVAL_S]
+        if not everything:
+            del due[_MOST_AT_ONCE:]
         if due:
-            self._dirty.difference_update(due)
+            for state in due:
+                del self._dirty[state]
             try:
                 engine = await self._open()
-                await live.put(engine, [self._row(inverter_id) for inverter_id in due])
+                await live.put(engine, [self._row(state) for state in due])
             except self._faults as fault:
-                self._dirty.update(due)
+                self._dirty.update(dict.fromkeys(due))
                 self._counters.live_failures += 1
-                _log.warning("live.not_written", detail=type(fault).__name__)
+                if self._trouble.due():
+                    _log.warning("live.not_written", detail=type(fault).__name__, times=self._trouble.times)
                 return _RETRY_S
+            if self._trouble.over():
+                _log.info("live.written_again")
             self._counters.live_rows_written += len(due)
-            for inverter_id in due:
-                self._states[inverter_id].written = now
+            for state in due:
+                state.written = now
         if not self._dirty:
             self._changed.clear()
             return 0.0
-        soonest = min(self._states[inverter_id].written for inverter_id in self._dirty)
+        soonest = min(state.written for state in self._dirty)
         return max(0.01, soonest + MIN_INTERVAL_S - self._clock.monotonic())
 
-    def _row(self, inverter_id: UUID) -> dict[str, object]:
-        state = self._states[inverter_id]
+    def _row(self, state: _State) -> dict[str, object]:
         self._version += 1
         return {
-            "inverter_id": inverter_id,
+            "inverter_id": state.inverter_id,
             "version": self._version,
             "rung": int(state.rung),
             "values": dict(state.values),

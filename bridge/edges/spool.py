@@ -2,6 +2,8 @@
 
 import asyncio
 import queue
+import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +14,8 @@ from uuid import UUID
 import structlog
 
 from bridge.counters import Counters
-from bridge.edges.spool_file import SpoolFile
-from bridge.ports import Entry, KeptLine, KeptRaw, SpoolUnavailable
+from bridge.edges.spool_file import SpoolFile, is_damage
+from bridge.ports import Entry, KeptLine, KeptRaw, SpoolUnavailable, Tally
 
 _log = structlog.get_logger(__name__)
 
@@ -27,11 +29,22 @@ class _Job(Generic[ResultT]):
 
 
 class SqliteSpool:
-    """A ``Spool`` on one SQLite file."""
+    """A ``Spool`` on one SQLite file. Nothing is added while the disk has less than ``floor_bytes`` free."""
 
-    def __init__(self, path: Path, *, max_bytes: int, counters: Counters) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        counters: Counters,
+        floor_bytes: int = 0,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._counters = counters
+        self._folder = path.parent
+        self._floor_bytes = floor_bytes
+        self._free_bytes = free_bytes
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._file = SpoolFile(path, max_bytes)
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
@@ -41,6 +54,8 @@ class SqliteSpool:
         """See ``Spool.commit``."""
 
         def action(file: SpoolFile) -> list[int]:
+            if entries:
+                self._mind_the_floor()
             # Forget first: in a full spool that is what makes room.
             file.delete(forgotten)
             return file.insert(entries)
@@ -59,9 +74,17 @@ class SqliteSpool:
         self._counters.records_damaged += damaged
         return kept
 
+    async def holdings(self) -> dict[UUID, tuple[int, int]]:
+        """See ``Spool.holdings``."""
+        return await self.run(lambda file: file.holdings())
+
     async def backlog(self) -> dict[UUID, int]:
-        """See ``Spool.backlog``."""
-        return await self.run(lambda file: file.backlog())
+        """How many lines are kept for each inverter."""
+        return {inverter_id: lines for inverter_id, (lines, _) in (await self.holdings()).items()}
+
+    async def drop_lines(self, inverter_id: UUID, tally: Tally, limit: int) -> int:
+        """See ``Spool.drop_lines``."""
+        return await self.run(lambda file: file.drop_lines(inverter_id, tally, limit))
 
     async def run(self, action: Callable[[SpoolFile], ResultT]) -> ResultT:
         """Run ``action`` in the spool's thread and transaction; durable when this returns.
@@ -76,6 +99,11 @@ class SqliteSpool:
         """Finish what was asked for and close the file."""
         self._jobs.put(None)
         self._thread.join()
+
+    def _mind_the_floor(self) -> None:
+        """The file system's last bytes belong to the database and to what else runs here."""
+        if self._floor_bytes and (free := self._free_bytes(self._folder)) < self._floor_bytes:
+            raise SpoolUnavailable(f"{free} bytes are free on the disk, fewer than DISK_FLOOR_BYTES")
 
     def _work(self) -> None:
         """The thread: everything that waits, in one transaction."""
@@ -110,12 +138,30 @@ class SqliteSpool:
             results = [job.action(self._file) for job in jobs]
             connection.execute("COMMIT")
         except Exception as fault:  # noqa: BLE001  # one turn of the thread: whoever asked hears of it, others go on
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._roll_back()
+            if isinstance(fault, sqlite3.DatabaseError) and is_damage(fault):
+                self._repair()
             if not alone and len(jobs) > 1:
                 return None
             return [fault if isinstance(fault, SpoolUnavailable) else SpoolUnavailable(repr(fault))]
         return results
+
+    def _repair(self) -> None:
+        """What is broken now will be broken at the next try: go on with a new file and what can be read of this one."""
+        try:
+            self._file.connection.close()
+            self._file.repair()
+        except (sqlite3.Error, OSError):
+            _log.exception("spool.not_repaired")
+
+    def _roll_back(self) -> None:
+        self._file.rolled_back()
+        try:
+            if self._file.connection.in_transaction:
+                self._file.connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # A disk that fails now; the next transaction says so to whoever waits for it.
+            _log.exception("spool.not_rolled_back")
 
 
 def _tell(outcomes: Sequence[tuple[_Job[object], object]]) -> None:

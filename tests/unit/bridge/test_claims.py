@@ -1,101 +1,25 @@
 """What waits for the database: first readings, new devices, logins nobody knows yet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from bridge.claims import Claims
-from bridge.counters import Counters
-from bridge.keeper import Keeper
-from bridge.lanes import Limits
-from bridge.pipeline import Pipeline
-from bridge.ports import Delivery, Raw
-from bridge.receiver import Receiver
+from bridge.claims import GRACE_S
+from bridge.patience import AWAY_S, PATIENCE_S
+from bridge.ports import Delivery, Line, Raw
+from bridge.records import pack
 from bridge.refusals import Reason
-from bridge.routes import Claim, Route
-from bridge.writer import Writer
-from tests.fakes import (
-    ALICE_LOGIN,
-    BOB_LOGIN,
-    FakeLive,
-    FakeRegistry,
-    FakeSession,
-    FakeSpool,
-    FakeStore,
-    FakeTime,
-    route,
-)
+from bridge.routes import Claim
+from tests.claims_bench import Bench, at_work
+from tests.fakes import ALICE_LOGIN, BOB_LOGIN, FakeLive, route
 from tests.waiting import until
 
 pytestmark = pytest.mark.unit
 
 READING = f"deye/{ALICE_LOGIN}/reading"
-
-
-class Bench:
-    """The whole middle of the bridge, between a fake session and a fake store."""
-
-    def __init__(self, *routes: Route, receive_maximum: int = 1000) -> None:
-        self.session, self.spool, self.store, self.time = FakeSession(), FakeSpool(), FakeStore(), FakeTime()
-        self.registry, self.live, self.counters = FakeRegistry(*routes), FakeLive(), Counters()
-        clock = self.time.clock()
-        self.keeper = Keeper(self.spool, self.session, self.counters, clock)
-        self.writer = Writer(
-            store=self.store,
-            registry=self.registry,
-            keeper=self.keeper,
-            spool=self.spool,
-            counters=self.counters,
-            clock=clock,
-            limits=Limits(hold_s=2.0, probe_s=5.0, workers=2),
-        )
-        self.claims = Claims(
-            registry=self.registry, writer=self.writer, keeper=self.keeper, counters=self.counters, clock=clock
-        )
-        self.pipeline = Pipeline(
-            directory=lambda: self.registry.directory,
-            live=self.live,
-            counters=self.counters,
-            reading_max_bytes=16_384,
-            monotonic=lambda: self.time.seconds,
-        )
-        self.receiver = Receiver(
-            session=self.session,
-            pipeline=self.pipeline,
-            writer=self.writer,
-            keeper=self.keeper,
-            claims=self.claims,
-            spool=self.spool,
-            counters=self.counters,
-            clock=clock,
-            receive_maximum=receive_maximum,
-        )
-
-    def send(self, topic: str, *payloads: str) -> None:
-        """Messages that arrive at once."""
-        self.receiver.take([self.session.deliver(topic, payload) for payload in payloads])
-
-    async def quiet(self) -> None:
-        """Everything has found its end."""
-        await until(lambda: not (self.claims.pending or self.writer.pending or self.keeper.pending))
-
-    @property
-    def reasons(self) -> list[Reason]:
-        """Why messages were set aside."""
-        return [letter.reason for letter in self.spool.letters]
-
-
-@asynccontextmanager
-async def at_work(bench: Bench) -> AsyncIterator[Bench]:
-    """Writer, keeper and claims run."""
-    loops = [bench.writer.work(), bench.keeper.run(), bench.claims.run(bench.receiver.take)]
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    yield bench
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_the_first_reading_claims_before_it_is_acknowledged() -> None:
@@ -151,6 +75,24 @@ async def test_of_two_devices_that_come_at_once_the_first_is_bound() -> None:
     assert bench.registry.claims == [(roof.feed_id, "4100000001", "4100000001")]
 
 
+@pytest.mark.parametrize("held_elsewhere", [True, False])
+async def test_a_serial_is_answered_the_same_whoever_else_has_it(*, held_elsewhere: bool) -> None:
+    """Stored, bound, one notice: who tries serials out learns nothing. Only the alias is withheld, and counted."""
+    roof = route()
+    async with at_work(Bench(roof)) as bench:
+        bench.registry.held_elsewhere = {"4100000001"} if held_elsewhere else set()
+        for _ in range(3):
+            bench.send(READING, '{"ac_power": 1, "serial": "4100000001"}')
+            await bench.quiet()
+        bench.send(READING, '{"ac_power": 2, "serial": "4100000002"}')
+        await bench.quiet()
+
+    assert len(bench.store.lines_of(roof.inverter_id)) == 3
+    assert [reason for _, reason, _ in bench.live.refusals] == [Reason.OTHER_SERIAL, Reason.ANOTHER_DEVICE]
+    assert bench.reasons == [Reason.ANOTHER_DEVICE]
+    assert bench.counters.aliases_withheld == held_elsewhere
+
+
 async def test_while_the_database_is_away_a_first_reading_is_kept_and_the_next_one_claims() -> None:
     """Pairing is late, the reading is not lost."""
     roof = route(claim=Claim.PENDING)
@@ -160,12 +102,60 @@ async def test_while_the_database_is_away_a_first_reading_is_kept_and_the_next_o
         await bench.quiet()
         kept = len(bench.spool.lines)
         bench.registry.away = False
+        bench.time.seconds += AWAY_S
         bench.send(READING, '{"ac_power": 2}')
         await bench.quiet()
 
     assert kept == 1
     assert len(bench.session.acknowledged) == 2
     assert len(bench.registry.claims) == 1
+
+
+async def test_a_database_that_cannot_be_asked_is_not_asked_for_every_message() -> None:
+    """Each question may take seconds. One is enough to know; what comes soon after it is kept unasked."""
+    silence_s = 5.0
+    roof = route(claim=Claim.PENDING)
+    async with at_work(Bench(roof)) as bench:
+        bench.registry.away = True
+        bench.registry.thinks = partial(bench.time.sleep, silence_s)
+        for _ in range(4):
+            bench.send(READING, *['{"ac_power": 1}'] * 50)
+            bench.send(f"deye/{BOB_LOGIN}/reading", '{"ac_power": 1}')
+            await bench.quiet()
+        asked_at_first, waited_s = bench.registry.asked, bench.time.seconds
+
+        bench.time.seconds += silence_s
+        bench.send(f"deye/{BOB_LOGIN}/reading", '{"ac_power": 1}')
+        await bench.quiet()
+
+    assert (asked_at_first, waited_s) == (1, silence_s)
+    assert bench.registry.asked == 2
+    assert len(bench.session.acknowledged) == 205
+
+
+async def test_nobody_waits_behind_a_question_that_takes_too_long() -> None:
+    """The window belongs to all: what comes while the database thinks is kept, and so is what waits already."""
+    roof = route(claim=Claim.PENDING)
+    answer = asyncio.Event()
+    async with at_work(Bench(roof)) as bench:
+        bench.registry.thinks = answer.wait
+        bench.send(READING, *['{"ac_power": 1}'] * 20)
+        bench.send(f"deye/{BOB_LOGIN}/reading", '{"ac_power": 1}')
+        await until(lambda: bench.registry.asked == 1)
+        held_at_first = len(bench.session.window)
+        bench.time.seconds += PATIENCE_S
+        bench.send(READING, '{"ac_power": 1}')
+        await until(lambda: not bench.keeper.pending)
+        held, kept = len(bench.session.window), len(bench.spool.records)
+
+        answer.set()
+        await bench.quiet()
+
+    assert held_at_first == 21
+    assert (held, kept) == (1, 21)
+    assert bench.registry.asked == 1
+    assert len(bench.session.acknowledged) == 22
+    assert len(bench.store.lines_of(roof.inverter_id)) == 1
 
 
 async def test_an_unknown_login_becomes_a_dead_letter_after_one_look_up() -> None:
@@ -176,6 +166,45 @@ async def test_an_unknown_login_becomes_a_dead_letter_after_one_look_up() -> Non
 
     assert bench.reasons == [Reason.UNKNOWN_LOGIN]
     assert bench.session.acknowledged == [1]
+
+
+@pytest.mark.parametrize("login_is_there", [False, True])
+async def test_a_message_may_overtake_its_own_registration(*, login_is_there: bool) -> None:
+    """A login, or only its feed, that is committed a moment later: the message waits, and so does one that follows."""
+    roof = route()
+    bench = Bench()
+    if login_is_there:
+        bench.registry.directory.put(ALICE_LOGIN, pack([], revoked=False))
+
+    async def sleep(seconds: float) -> None:
+        if not bench.registry.absent:
+            bench.send(READING, '{"ac_power": 2}')
+            await until(lambda: not (bench.claims._strangers or bench.claims._working))
+            bench.registry.absent[ALICE_LOGIN] = roof
+        await bench.time.sleep(seconds)
+
+    bench.claims._clock = replace(bench.time.clock(), sleep=sleep)
+    async with at_work(bench):
+        bench.send(READING, '{"ac_power": 1}')
+        await bench.quiet()
+
+    assert len(bench.store.lines_of(roof.inverter_id)) == 2
+    assert bench.reasons == []
+
+
+async def test_only_so_many_messages_wait_for_a_registration() -> None:
+    """A login that does not exist must not fill the window, and is asked for now and then only."""
+    async with at_work(Bench()) as bench:
+        bench.send(READING, *['{"ac_power": 1}'] * 300)
+        await bench.quiet()
+        waited = bench.time.seconds
+        for _ in range(50):
+            bench.send(READING, '{"ac_power": 1}')
+            await bench.quiet()
+
+    assert waited == GRACE_S
+    assert bench.reasons == [Reason.UNKNOWN_LOGIN] * 350
+    assert bench.registry.looked_up <= 53
 
 
 async def test_a_login_that_is_new_since_the_last_snapshot_is_found() -> None:
@@ -240,7 +269,7 @@ async def test_a_message_the_code_fails_on_costs_no_neighbour() -> None:
             super().reading(inverter_id, reading, at)
 
     bench = Bench(roof, barn)
-    bench.pipeline._live = Broken()
+    bench.pipeline._sieve._live = Broken()
     async with at_work(bench):
         deliveries: Sequence[Delivery] = [
             bench.session.deliver(READING, '{"ac_power": 1}'),
@@ -255,3 +284,32 @@ async def test_a_message_the_code_fails_on_costs_no_neighbour() -> None:
     assert len(bench.store.lines_of(barn.inverter_id)) == 1
     assert sorted(bench.session.acknowledged) == [1, 2, 3]
     assert bench.counters.faults == 2
+
+
+async def test_while_the_database_is_away_a_feed_has_the_device_that_spoke_first() -> None:
+    """A second one must not get into its curve by way of the spool; the first one has it when the database is back,
+    whoever speaks then.
+    """
+    roof = route()
+    async with at_work(Bench(roof)) as bench:
+        bench.registry.away = True
+        bench.send(READING, '{"ac_power": 1, "serial": "2711111111"}')
+        await bench.quiet()
+        bench.send(READING, '{"ac_power": 2, "serial": "2722222222"}')
+        bench.send(READING, '{"ac_power": 3, "serial": "2711111111"}')
+        await bench.quiet()
+        kept = [entry.line for entry in bench.spool.records.values() if isinstance(entry, Line)]
+        bench.registry.away = False
+        bench.time.seconds += AWAY_S
+        bench.send(READING, '{"ac_power": 4, "serial": "2722222222"}')
+        await bench.quiet()
+        bench.send(READING, '{"ac_power": 5, "serial": "2711111111"}')
+        await bench.quiet()
+
+    assert [line.split(b"ac_power=")[1][:3] for line in kept] == [b"1.0", b"3.0"]
+    assert [key for _, key, _ in bench.registry.claims] == ["2711111111"]
+    assert [letter.payload for letter in bench.spool.letters] == [
+        b'{"ac_power": 2, "serial": "2722222222"}',
+        b'{"ac_power": 4, "serial": "2722222222"}',
+    ]
+    assert [line.split(b"ac_power=")[1][:3] for line in bench.store.lines_of(roof.inverter_id)] == [b"5.0"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.cycles import CYCLE_AGE_S, PART_AGE_S, QUIET_S, Cycles, Part
 from bridge.decoded import Scalar
+from bridge.ports import Delivery
 from tests.fakes import NOON
 
 pytestmark = pytest.mark.unit
@@ -17,7 +18,7 @@ def _add(
     cycles: Cycles[str], tail: str, value: float, token: int, *, now: float, source: str = "a"
 ) -> Part[str] | None:
     scalar = Scalar("", tail, tail, value)
-    return cycles.add(source, scalar, token, topic=tail, at=NOON + timedelta(seconds=now), now=now)
+    return cycles.add(source, scalar, Delivery(token, tail, b"", NOON + timedelta(seconds=now)), now)
 
 
 def test_nothing_leaves_before_it_has_been_quiet() -> None:
@@ -92,6 +93,22 @@ def test_a_value_that_comes_very_late_is_another_cycle() -> None:
     _add(cycles, "q", 2.0, 2, now=late)
 
     assert cycles.due(late + 1)[0].at == NOON + timedelta(seconds=late)
+
+
+def test_a_message_kept_from_before_is_no_part_of_the_live_cycle() -> None:
+    """What was kept as it came, the registry being away, is taken up amid newer ones: an hour-old value is not of now,
+    and a new one not an hour old.
+    """
+    cycles: Cycles[str] = Cycles()
+    now = NOON + timedelta(hours=1)
+    came = [("p", now), ("q", NOON), ("r", NOON), ("s", now)]
+    ended = [
+        cycles.add("a", Scalar("", tail, tail, 1.0), Delivery(token, tail, b"", at), 100.0)
+        for token, (tail, at) in enumerate(came)
+    ]
+
+    parts = [part for part in [*ended, *cycles.flush()] if part is not None]
+    assert [(part.at, list(part.values)) for part in parts] == [(now, ["p"]), (NOON, ["q", "r"]), (now, ["s"])]
 
 
 def test_cycles_that_arrive_at_once_keep_times_of_their_own() -> None:

@@ -59,6 +59,44 @@ def test_a_numbered_logger_is_a_device() -> None:
     assert _scalar("dc/pv1/power", b"50").device == ""
 
 
+@pytest.mark.parametrize(
+    ("rest", "device", "name"),
+    [
+        ("roof/ac/active_power", "roof", "ac_power"),
+        ("roof/day_energy", "roof", "day_energy"),
+        ("roof/bms/1/soc", "roof", "x_bms_1_soc"),
+        ("roof/2/ac/freq", "roof/2", "ac_frequency"),
+        ("home/cellar/dc/pv1/power", "home/cellar", "dc_pv1_power"),
+        ("solar/roof/left/battery/soc", "solar/roof/left", "battery_soc"),
+        ("DEYE-1/total/1/frequency", "DEYE-1", "x_total_1_frequency"),
+        # Nobody's name: too deep, too long, or nothing that this client alone would say.
+        ("a/b/c/d/ac/freq", "", "x_a_b_c_d_ac_freq"),
+        ("r" * 62 + "/ac/freq", "", "x_rrrr"),
+        ("esp/uptime", "", "x_esp_uptime"),
+        ("roof/sensor/power/state", "", "x_roof_sensor_power_state"),
+    ],
+)
+def test_a_word_of_a_home_bridge_in_front_is_the_devices_name(rest: str, device: str, name: str) -> None:
+    """Several clients behind one login do not mix, whatever the home broker calls them."""
+    scalar = _scalar(rest, b"50")
+
+    assert scalar.device == device
+    assert scalar.name.startswith(name)
+
+
+def test_the_start_of_a_cycle_behind_a_home_bridge_is_that_devices() -> None:
+    """Else its cycles would end at another one's."""
+    assert decode("auto", "roof/logger_status", b"1") == NotAReading("logger_status", device="roof", starts_cycle=True)
+    assert decode("auto", "roof/2/logger_status", b"1") == NotAReading(
+        "logger_status", device="roof/2", starts_cycle=True
+    )
+
+
+def test_what_is_below_a_loggers_number_is_that_loggers() -> None:
+    """A number is no word of a home bridge."""
+    assert _scalar("2/roof/ac/freq", b"50").device == "2"
+
+
 @pytest.mark.parametrize("rest", ["status", "1/status", "LWT", "settings/system_time", "day_energy/command"])
 def test_what_a_publisher_says_of_itself_is_no_reading(rest: str) -> None:
     """Births, wills and commands are counted and acknowledged."""

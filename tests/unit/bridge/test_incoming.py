@@ -10,7 +10,7 @@ from paho.mqtt.client import MQTTv5
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from bridge.edges.broker_client import BrokenPacket, incoming
+from bridge.edges.packets import BrokenPacket, incoming
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +23,13 @@ def _packet(topic: bytes, payload: bytes, *, packet_id: int, notes: list[str]) -
     number = packet_id.to_bytes(2, "big") if packet_id else b""
     skipped: bytes = properties.pack()  # type: ignore[no-untyped-call]
     return len(topic).to_bytes(2, "big") + topic + number + skipped + payload
+
+
+def _text(topic: bytes) -> str:
+    try:
+        return topic.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 @settings(deadline=None)
@@ -40,7 +47,7 @@ def test_we_read_what_paho_reads(topic: bytes, payload: bytes, packet_id: int, n
 
     ours, theirs = incoming(header, packet), decode_publish(header, packet, MQTTv5)
 
-    assert ours == (theirs.topic, theirs.payload, theirs.mid, theirs.retain)
+    assert ours == (_text(theirs.topic), theirs.payload, theirs.mid, theirs.retain)
 
 
 @settings(deadline=None)

@@ -10,7 +10,8 @@ from bridge.counters import Counters
 from bridge.keeper import Keeper, Outcome
 from bridge.ports import Letter, Raw
 from bridge.refusals import Reason
-from tests.fakes import NOON, FakeSession, FakeSpool, FakeTime
+from tests.fake_spool import FakeSpool
+from tests.fakes import NOON, FakeSession, FakeTime
 from tests.waiting import until
 
 pytestmark = pytest.mark.unit

@@ -1,6 +1,5 @@
 """When a destination is left alone and when it is tried again."""
 
-from collections import deque
 from uuid import uuid4
 
 import pytest
@@ -62,8 +61,8 @@ def test_a_parked_lane_is_tried_when_its_pause_is_over_or_its_credential_new() -
 
 def test_what_waits_goes_together_up_to_a_limit() -> None:
     """In lines and in bytes."""
-    many = deque(_parcel() for _ in range(MAX_LINES + 5))
-    large = deque(_parcel(b"x" * (MAX_BYTES // 4)) for _ in range(5))
+    many = [_parcel() for _ in range(MAX_LINES + 5)]
+    large = [_parcel(b"x" * (MAX_BYTES // 4)) for _ in range(5)]
 
     assert len(together(many, lambda _: True)) == MAX_LINES
     assert len(many) == 5
@@ -72,14 +71,14 @@ def test_what_waits_goes_together_up_to_a_limit() -> None:
 
 def test_a_line_larger_than_the_limit_goes_alone() -> None:
     """It must not wait for ever."""
-    waiting = deque([_parcel(b"x" * 2 * MAX_BYTES), _parcel()])
+    waiting = [_parcel(b"x" * 2 * MAX_BYTES), _parcel()]
 
     assert [len(parcel.line) for parcel in together(waiting, lambda _: True)] == [2 * MAX_BYTES]
 
 
 def test_unwanted_parcels_are_left_away() -> None:
     """Copies whose connection was lost come again."""
-    waiting = deque([_parcel(b"a"), _parcel(b"b"), _parcel(b"c")])
+    waiting = [_parcel(b"a"), _parcel(b"b"), _parcel(b"c")]
 
     batch = together(waiting, lambda parcel: parcel.line != b"b")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.decoded import Document, NotAReading, Refused
 from bridge.dialects import native
 from bridge.refusals import Reason
-from schema.quantities import CATALOGUE
+from schema.quantities import CATALOGUE, TIME_ESTIMATED
 
 pytestmark = pytest.mark.unit
 
@@ -148,7 +148,44 @@ def test_no_payload_at_all_raises(payload: bytes) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.dictionaries(st.sampled_from(sorted(CATALOGUE)), st.floats(-1e6, 1e6), min_size=1, max_size=8))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(CATALOGUE.keys() - {TIME_ESTIMATED})), st.floats(-1e6, 1e6), min_size=1, max_size=8
+    )
+)
 def test_numbers_arrive_as_they_were_sent(values: dict[str, float]) -> None:
     """Decoding changes no value."""
     assert _document(values).values == values
+
+
+def test_no_publisher_says_that_his_time_is_an_estimate() -> None:
+    """Whether power may be integrated is not his to decide."""
+    assert _document({TIME_ESTIMATED: 1.0, "ac_power": 2.5}).values == {"ac_power": 2.5}
+
+
+_names = st.sampled_from(['"a"', '"b"', '"time"', '"a:b"', '"\\u0061"', '"serial"', '""'])
+_members = st.sampled_from(
+    ["1", "-0", "1.5", "1e3", "1e400", "12345678901234567890123", "true", "null", '"x"', '"1:2:3"', '"\\u003a"',
+     '"\\ud800"', "{}", '{"a":1}', "[]", "[1,[2]]", "NaN", "01", "1.", '"\t"', '"' + "\u00e4" + '"']
+)  # fmt: skip
+_documents = st.lists(st.tuples(_names, _members), max_size=5).map(
+    lambda pairs: ("{" + ",".join(f"{name}:{member}" for name, member in pairs) + "}").encode()
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.one_of(_documents, _documents.map(lambda text: b" " + text + b"\n"), st.binary(max_size=30)))
+def test_the_quick_reading_of_a_document_is_the_careful_one(payload: bytes) -> None:
+    """pydantic's parser where it is enough; it says the same, or leaves it to the one that sees every pair."""
+    quick = native._flat(payload)
+
+    if quick is not None:
+        assert quick == native._parsed(payload)
+
+
+@pytest.mark.parametrize("first", ['"12:00"', '"12\\u003a00"', "1"])
+def test_a_name_that_occurs_twice_is_always_noticed(first: str) -> None:
+    """Whatever else has a colon."""
+    refused = _refused(('{"time":' + first + ',"ac_power":1.0,"ac_power":2.0}').encode())
+
+    assert refused.reason is Reason.NOT_JSON

@@ -33,6 +33,14 @@ def test_a_field_becomes_its_quantity(tail: str, payload: bytes, name: str, valu
     assert scalar.value == pytest.approx(value)
 
 
+def test_a_serial_is_the_device_behind_a_home_bridge_too() -> None:
+    """Its word in front says nothing more."""
+    scalar = decode("auto", f"solar/{SERIAL}/0/power", b"312.4")
+
+    assert scalar == Scalar(SERIAL, "0/power", "ac_power", 312.4)
+    assert decode("auto", "solar/ac/power", b"1") == NotAReading("dtu")
+
+
 @pytest.mark.parametrize(
     "rest", ["dtu/status", "dtu/rssi", "ac/power", "ac/yieldday", f"{SERIAL}/status/reachable", f"{SERIAL}/name"]
 )

@@ -8,53 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.counters import Counters
-from bridge.pipeline import Decisions, Pipeline
+from bridge.pipeline import Decisions
 from bridge.refusals import Reason
-from bridge.routes import Claim, Route
+from bridge.routes import Claim
 from schema.timeseries.line_protocol import from_milliseconds, parse
-from tests.fakes import ALICE_LOGIN, BOB_LOGIN, NOON, FakeLive, FakeRegistry, FakeSession, FakeTime, route
+from tests.fakes import ALICE_LOGIN, BOB_LOGIN, NOON, route
+from tests.pipeline_bench import READING, Bench
 
 pytestmark = pytest.mark.unit
-
-READING = f"deye/{ALICE_LOGIN}/reading"
-
-
-class Bench:
-    """A pipeline with everything around it faked."""
-
-    def __init__(self, *routes: Route) -> None:
-        self.session = FakeSession()
-        self.registry = FakeRegistry(*routes)
-        self.live = FakeLive()
-        self.time = FakeTime()
-        self.counters = Counters()
-        self.pipeline = Pipeline(
-            directory=lambda: self.registry.directory,
-            live=self.live,
-            counters=self.counters,
-            reading_max_bytes=1000,
-            monotonic=lambda: self.time.seconds,
-        )
-
-    def send(self, topic: str, payload: bytes | str, *, retained: bool = False) -> Decisions:
-        """Take one message, and the parts it set free."""
-        out = Decisions()
-        delivery = self.session.deliver(topic, payload, at=self.time.now(), retained=retained)
-        self.pipeline.take(delivery, out)
-        return self._parts(out)
-
-    def wait(self, seconds: float) -> Decisions:
-        """Let time pass."""
-        self.time.seconds += seconds
-        out = Decisions()
-        self.pipeline.due(out)
-        return self._parts(out)
-
-    def _parts(self, out: Decisions) -> Decisions:
-        for part in out.parts:
-            self.pipeline.take_part(part, out)
-        return out
 
 
 def _reason(out: Decisions) -> Reason:
@@ -145,7 +106,6 @@ def test_the_family_of_a_device_is_remembered() -> None:
         (f"deye/{ALICE_LOGIN}/reading", '{"ac_power": 65535}', Reason.IMPLAUSIBLE),
         (f"deye/{ALICE_LOGIN}", "1", Reason.WRONG_TOPIC),
         ("deye/nobody/reading", "1", Reason.WRONG_TOPIC),
-        (f"deye/{ALICE_LOGIN}/reading", '{"ac_power": 1, "serial": "2722222222"}', Reason.FOREIGN_SERIAL),
     ],
 )
 def test_what_cannot_be_a_reading_becomes_a_dead_letter_with_a_reason(topic: str, payload: str, reason: Reason) -> None:
@@ -159,6 +119,19 @@ def test_what_cannot_be_a_reading_becomes_a_dead_letter_with_a_reason(topic: str
     assert letter.detail
     assert out.parcels == []
     assert bench.live.readings == []
+
+
+def test_another_serial_than_the_entered_one_is_a_notice_and_costs_no_reading() -> None:
+    """Said until the registry has bound it; whether it is somebody else's plays no part here."""
+    bench = Bench(route())
+
+    out = bench.send(READING, '{"ac_power": 1, "serial": "4100000001"}')
+
+    (claimed,) = out.claims
+    assert dict(parse(claimed.parcel.line).fields) == {"ac_power": 1.0}
+    assert out.letters == []
+    assert [reason for _, reason, _ in bench.live.refusals] == [Reason.OTHER_SERIAL]
+    assert "4100000001" in bench.live.refusals[0][2]
 
 
 def test_the_login_of_a_letter_is_the_topics() -> None:

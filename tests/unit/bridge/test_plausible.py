@@ -47,6 +47,8 @@ def test_values_inside_their_range_pass_unchanged() -> None:
         ("ac_power", 65535.0),
         ("grid_power", 65534.0),
         ("status", 7.0),
+        ("status", 1.5),
+        ("grid_connected", 0.5),
         ("battery_soc", 6553.5),
     ],
 )

@@ -1,5 +1,6 @@
 """Destinations that fail are parked, and what was kept for them comes later: whole, in order, after fresh lines."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -167,3 +168,34 @@ async def test_a_full_spool_stops_acknowledging_and_loses_nothing() -> None:
 
     assert (heard_before, held) == ([], 2)
     assert sorted(bench.session.acknowledged) == [1, 2]
+
+
+async def test_a_lane_that_is_never_idle_is_drained_all_the_same() -> None:
+    """A fresh line waits at every moment: it goes first each time, and kept ones go in between."""
+    roof = route()
+    async with at_work(Bench(roof)) as bench:
+        bench.store.faults[roof.inverter_id] = StoreUnavailable("503")
+        bench.send(roof.inverter_id, b"old-1", b"old-2")
+        await bench.quiet()
+        bench.store.faults.clear()
+        await bench.sweep(1.0)
+        await bench.quiet()
+        bench.store.faults[roof.inverter_id] = StoreUnavailable("503")
+        bench.send(roof.inverter_id, b"old-3")
+        await bench.quiet()
+        bench.store.faults.clear()
+        bench.writer._lanes[roof.inverter_id].succeeded()
+        for number in range(50):
+            bench.send(roof.inverter_id, b"fresh-%d" % number)
+            bench.time.seconds += 0.1
+            bench.writer.look_after()
+            await asyncio.sleep(0)
+            bench.send(roof.inverter_id, b"more-%d" % number)
+            await asyncio.sleep(0)
+
+        drained = bench.spool.lines == []
+        await bench.quiet()
+
+    assert drained
+    assert bench.store.lines_of(roof.inverter_id)[:2] == [b"old-1", b"old-2"]
+    assert b"old-3" in bench.store.lines_of(roof.inverter_id)
