@@ -51,7 +51,7 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         settings = load(ProvisionerSettings)
-        logs.configure(settings.log_format)
+        logs.configure(settings.log_format, hidden=settings.secrets())
         asyncio.run(_work(settings, once=chosen.once, accept_vanished=chosen.accept_vanished))
     except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish) as fault:
         print(fault, file=sys.stderr)

@@ -3,25 +3,36 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
+from portal.provisioner import erased_rows
 from portal.provisioner.backoff import Backoff
 from portal.provisioner.broker_folder import BrokerFolder
 from portal.provisioner.embedded_places import EmbeddedPlaces
+from portal.provisioner.erased_rows import Here
+from portal.provisioner.erasing import Erasing
+from portal.provisioner.figures import Figures, ServerRows
 from portal.provisioner.generations import Generations
+from portal.provisioner.in_turn import InTurn
 from portal.provisioner.influx_places import InfluxPlaces, Keeping
+from portal.provisioner.placing import Placing, Room
 from portal.provisioner.ports import Places
+from portal.provisioner.reconciler import Reconciler
+from portal.provisioner.remains import NoRemains, Remains
+from portal.provisioner.repairs import Repairs
+from portal.provisioner.same_server import same_server
 from schema.changes import Changes, Channel
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.sealing import AesSealer
 from schema.settings import ProvisionerSettings
 from schema.timeseries import stores
 from schema.timeseries.kinds import StoreKind
+from schema.timeseries.management import StoreManager
 
 _log = structlog.get_logger(__name__)
 
@@ -30,24 +41,26 @@ CONFIRM_POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Provisioner:
-    """The parts of one process."""
+    """The parts of one process. ``places`` are taken care of each by itself, in their order where it is done once."""
 
     database_url: str
     generations: Generations
-    places: Places
+    places: Mapping[str, Places]
     backoff: Backoff
 
     async def once(self) -> None:
         """One full pass. Raises what keeps the password file from being written; places note their own trouble."""
         await self.generations.refresh()
         await self.generations.confirm()
-        await self.places.turn()
+        for places in self.places.values():
+            await places.turn()
 
     async def run(self) -> None:
         """Follow the registry, the broker and the store until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow("passwords", self._refresh), name="provisioner.passwords")
-            group.create_task(self._follow("places", self.places.turn), name="provisioner.places")
+            for what, places in self.places.items():
+                group.create_task(self._follow(what, places.turn), name=f"provisioner.{what}")
             group.create_task(self._confirm(), name="provisioner.confirm")
 
     async def _refresh(self) -> None:
@@ -70,12 +83,14 @@ class Provisioner:
     async def _turn(self, what: str, turn: Callable[[], Awaitable[float | None]]) -> float | None:
         """One guarded turn: trouble is logged and waited out, the other tasks go on."""
         if not self.backoff.is_due(what):
-            return self.backoff.next_due_s()
+            return self.backoff.due_in_s(what)
         try:
             retry_s = await turn()
         except Exception as error:  # noqa: BLE001  # one turn of a loop that must outlive a database or disk that is away
             again_s = self.backoff.failed(what)
-            _log.error(f"{what}.failed", error=f"{type(error).__name__}: {error}"[:300], again_in_s=round(again_s, 1))
+            _log.error(
+                "turn.failed", of=what, error=f"{type(error).__name__}: {error}"[:300], again_in_s=round(again_s, 1)
+            )
             return again_s
         self.backoff.succeeded(what)
         return retry_s
@@ -94,36 +109,68 @@ async def open_provisioner(
     """The wired parts; connections are closed at the end. ``folder`` must be held by the caller."""
     engine = create_engine_for(settings.database_url)
     sessions = sessions_for(engine)
-    backoff = Backoff(time.monotonic, random.random)
+    backoff = _backoff()
     generations = Generations(
         sessions, folder, settings.bridge_mqtt_password.get_secret_value(), accept_vanished=accept_vanished
     )
     try:
-        async with _places(settings, sessions) as places:
+        async with AsyncExitStack() as opened:
+            managers = {}
+            for one in settings.servers:
+                manager = stores.open_manager(one.url, one.operator_token.get_secret_value())
+                opened.push_async_callback(manager.close)
+                managers[one.url] = same_server(sessions, manager, server=one.url, clock=time.monotonic)
+            places = _places(settings, sessions, managers)
             yield Provisioner(settings.database_url, generations, places, backoff)
     finally:
         await engine.dispose()
 
 
-@asynccontextmanager
-async def _places(settings: ProvisionerSettings, sessions: Sessions) -> AsyncIterator[Places]:
-    """Places of the store the settings name."""
+def _places(
+    settings: ProvisionerSettings, sessions: Sessions, managers: Mapping[str, StoreManager]
+) -> Mapping[str, Places]:
+    """Places of the store the settings name: in InfluxDB first the choice of a server, then each server by itself."""
+
+    def erasing(here: Here, remains: Remains) -> Erasing:
+        # An installation that has come to InfluxDB later still has its older readings in the file.
+        file = settings.store is StoreKind.EMBEDDED or settings.readings_path.exists()
+        eraser = stores.open_eraser(settings.readings_path) if file else None
+        return Erasing(sessions, remains, eraser, here=here, live_url=settings.live_url, now=_now, backoff=_backoff())
+
+    elsewhere = erasing(erased_rows.not_at(list(managers)), NoRemains())
     if settings.store is StoreKind.EMBEDDED:
-        yield EmbeddedPlaces(sessions, now=_now)
-        return
-    manager = stores.open_manager(settings.influx_url, settings.influx_operator_token.get_secret_value())
-    try:
-        yield InfluxPlaces(
-            sessions,
-            manager,
-            AesSealer(settings.token_key.get_secret_value()),
-            server=settings.influx_url,
-            keeping=Keeping.of(retention_days=settings.retention_days, shard_group_weeks=settings.shard_group_weeks),
-            now=_now,
-            backoff=Backoff(time.monotonic, random.random),
+        return {"places": EmbeddedPlaces(sessions, now=_now), "erasing": elsewhere}
+    rooms = [Room(one.url, one.capacity_buckets, one.open) for one in settings.servers]
+    sealer = AesSealer(settings.token_key.get_secret_value())
+    keeping = Keeping.of(retention_days=settings.retention_days, shard_group_weeks=settings.shard_group_weeks)
+    here = {
+        f"places {url}": InTurn(
+            InfluxPlaces(sessions, manager, sealer, server=url, keeping=keeping, now=_now, backoff=_backoff()),
+            erasing(erased_rows.at(url), Remains(manager)),
+            Reconciler(
+                sessions,
+                manager,
+                Repairs(sessions, manager, sealer, server=url, now=_now),
+                server=url,
+                every_s=settings.reconcile_s,
+                clock=time.monotonic,
+                dice=random.random,
+                now=_now,
+                backoff=_backoff(),
+            ),
         )
-    finally:
-        await manager.close()
+        for url, manager in managers.items()
+    }
+    figures = {
+        f"figures {url}": Figures(sessions, url, stores.open_figures(url), clock=time.monotonic, now=_now)
+        for url in managers
+    }
+    rows: dict[str, Places] = {"servers": ServerRows(sessions, settings.servers)}
+    return rows | {"placing": Placing(sessions, rooms, now=_now)} | here | {"erasing": elsewhere} | figures
+
+
+def _backoff() -> Backoff:
+    return Backoff(time.monotonic, random.random)
 
 
 def _now() -> datetime:

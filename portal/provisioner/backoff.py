@@ -1,6 +1,6 @@
 """When to try again: twice as long after each failure, up to a limit, diced so that retries do not march."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 
 FIRST_S = 1.0
@@ -32,6 +32,15 @@ class Backoff:
         """Forget what went wrong before."""
         self._failures.pop(key, None)
         self._due.pop(key, None)
+
+    def due_in_s(self, key: Hashable) -> float:
+        """Seconds until ``key`` may be tried, 0 where it may be now."""
+        return max(0.0, self._due.get(key, 0.0) - self.clock())
+
+    def only(self, keys: Collection[Hashable]) -> None:
+        """Forget every other key: whatever it stood for is not wanted any more."""
+        for key in self._due.keys() - set(keys):
+            self.succeeded(key)
 
     def next_due_s(self) -> float | None:
         """Seconds until the first waiting key is due, None where none waits."""

@@ -12,11 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.provisioner import password_file
 from portal.provisioner.broker_folder import BrokerFolder
-from portal.provisioner.password_file import Line
+from portal.provisioner.password_file import Line, LoginsWouldVanish
 from schema.changes import registry_changed, registry_version
 from schema.database import Sessions, reading
 from schema.models import ONLY_ROW, Login, PasswordFileGeneration
-from schema.topics import BRIDGE_USER
 
 _log = structlog.get_logger(__name__)
 
@@ -35,20 +34,34 @@ class Generations:
         self._accept_vanished = accept_vanished
         # The version whose logins the file on disk is known to have; None until this process has looked once.
         self._covered: int | None = None
+        self._looked_at = -1
         self._confirmed: int | None = None
 
     async def refresh(self) -> None:
         """Write file and generation if the registry asks for it. Raises ``LoginsWouldVanish`` and what files raise."""
+        try:
+            version = await self._refresh()
+        except LoginsWouldVanish:
+            # A login may have come back between our look at the logins and the one at the revocations.
+            async with reading(self._sessions) as session:
+                moved_on = await registry_version(session) != self._looked_at
+            if not moved_on:
+                raise
+            version = await self._refresh()
+        self._covered = version
+
+    async def _refresh(self) -> int:
+        """Returns the version that the file on disk now has."""
         async with reading(self._sessions) as session:
             # The version first: logins that commit in between are then in the file before their version is confirmed.
-            version = await registry_version(session)
+            version = self._looked_at = await registry_version(session)
             if version == self._covered:
-                return
+                return version
             rows = await session.execute(
                 select(Login.name, Login.verifier).where(Login.revoked_at.is_(None)).order_by(Login.name)
             )
             logins = [Line(name, verifier) for name, verifier in rows]
-        await self._bring_to(version, logins)
+        return await self._bring_to(version, logins)
 
     async def confirm(self) -> None:
         """Tell the database what the broker has loaded, once its keeper has said so."""
@@ -59,11 +72,11 @@ class Generations:
             await session.execute(_row().values(applied=covered))
         self._confirmed = covered
 
-    async def _bring_to(self, version: int, logins: list[Line]) -> None:
+    async def _bring_to(self, version: int, logins: list[Line]) -> int:
         content = self._folder.passwords()
         present = password_file.parse(content or "")
-        bridge = password_file.bridge_line(self._bridge_password, present.get(BRIDGE_USER))
-        text, left_out = password_file.text(logins, bridge)
+        own = password_file.own_lines(self._bridge_password, present)
+        text, left_out = password_file.text(logins, own)
         for name in left_out:
             _log.error("password_file.line_left_out", login=name, why="its verifier is not one this program makes")
         if text != content:
@@ -79,7 +92,7 @@ class Generations:
             self._folder.write_generation(version)
         async with self._sessions.begin() as session:
             await session.execute(_row().values(written=version, logins=len(logins) - len(left_out)))
-        self._covered = version
+        return version
 
     async def _check(self, present: Collection[str], wanted: Collection[str]) -> None:
         vanished = password_file.vanishing(present, wanted)
@@ -89,7 +102,7 @@ class Generations:
             revoked = await _revoked(session, sorted(vanished))
         try:
             password_file.check_vanishing(vanished, revoked)
-        except password_file.LoginsWouldVanish as refusal:
+        except LoginsWouldVanish as refusal:
             if not self._accept_vanished:
                 raise
             _log.warning("password_file.vanished", logins=len(refusal.names))

@@ -1,20 +1,21 @@
-"""Places in InfluxDB: carries out the saga's steps with the operator token, one commit after each.
+"""Places on one InfluxDB server: carries out the saga's steps with the operator token, one commit after each.
 
 No database transaction is open while InfluxDB is asked: on SQLite it would hold everybody's writes. Only one
 provisioner runs (``BrokerFolder.held``), so nobody else fills these columns in between.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, select, update
 
 from portal.provisioner import saga
+from portal.provisioner.attempts import ERROR_LENGTH, KEYS, Attempts, Table
 from portal.provisioner.backoff import Backoff
 from portal.provisioner.saga import InverterStep, OwnerStep
 from schema.changes import registry_changed
@@ -22,17 +23,14 @@ from schema.database import Sessions, reading
 from schema.models import Inverter, OwnerPlacement, Placement, PlacementState
 from schema.sealing import Sealer
 from schema.timeseries.management import StoreManager
-from schema.timeseries.port import StoreError, StoreMisconfigured, StoreUnavailable
+from schema.timeseries.port import StoreUnavailable
 
 _log = structlog.get_logger(__name__)
 
-Table = type[OwnerPlacement] | type[Placement]
 RowT = TypeVar("RowT", OwnerPlacement, Placement)
 
-_KEYS = {OwnerPlacement: OwnerPlacement.owner_id, Placement: Placement.inverter_id}
 # User, organisation and bucket that InfluxDB's set-up asks for; nothing of ours is ever stored there.
 OPERATOR = "operator"
-_ERROR_LENGTH = 300
 _WHOLE_SERVER = "server"
 
 
@@ -54,7 +52,10 @@ class Keeping:
 
 
 class InfluxPlaces:
-    """Owner by owner, inverter by inverter; a server that does not answer holds back nobody's sign-in or pairing."""
+    """Owner by owner, inverter by inverter, of those whose place is on this ``server`` (``placing`` chose it).
+
+    A server that does not answer holds back nobody's sign-in or pairing, and nobody who is elsewhere.
+    """
 
     def __init__(
         self,
@@ -74,21 +75,25 @@ class InfluxPlaces:
         self._keeping = keeping
         self._now = now
         self._backoff = backoff
+        self._attempts = Attempts(sessions, now=now, backoff=backoff)
         self._set_up_seen = False
 
     async def turn(self) -> float | None:
         """Bring every due place as far as it goes; seconds until the next retry."""
         if not self._backoff.is_due(_WHOLE_SERVER):
-            return self._backoff.next_due_s()
+            return self._backoff.due_in_s(_WHOLE_SERVER)
         try:
             await self._set_up()
-            for owner_id in await self._pending_owners():
-                await self._attempt(OwnerPlacement, owner_id, self._owner)
-            for inverter_id in await self._pending_inverters():
-                await self._attempt(Placement, inverter_id, self._inverter)
+            owners = await self._pending_owners()
+            for owner_id in owners:
+                await self._attempts.attempt(OwnerPlacement, owner_id, self._owner)
+            inverters = await self._pending_inverters()
+            for inverter_id in inverters:
+                await self._attempts.attempt(Placement, inverter_id, self._inverter)
+            self._backoff.only({*owners, *inverters})
         except StoreUnavailable as away:
             delay = self._backoff.failed(_WHOLE_SERVER)
-            _log.warning("influxdb.away", error=str(away), again_in_s=round(delay, 1))
+            _log.warning("influxdb.away", server=self._server, error=str(away), again_in_s=round(delay, 1))
             await self._note_on_all_pending(f"InfluxDB does not answer: {away}")
         else:
             self._backoff.succeeded(_WHOLE_SERVER)
@@ -104,37 +109,20 @@ class InfluxPlaces:
             _log.info("influxdb.set_up", server=self._server)
         self._set_up_seen = True
 
-    async def _attempt(self, table: Table, key: UUID, steps: Callable[[UUID], Awaitable[None]]) -> None:
-        """One row's steps. Its own trouble is noted on it and waits; the whole server's ends the turn."""
-        if not self._backoff.is_due(key):
-            return
-        try:
-            await steps(key)
-        except StoreUnavailable:
-            raise
-        except StoreError as error:
-            delay = self._backoff.failed(key)
-            _log.error("placement.failed", row=str(key), error=str(error), again_in_s=round(delay, 1))
-            await self._store(table, key, last_error=str(error)[:_ERROR_LENGTH])
-        else:
-            self._backoff.succeeded(key)
-
     async def _owner(self, owner_id: UUID) -> None:
         """Organisation, read token, ready."""
         while row := await self._row(OwnerPlacement, owner_id):
-            if row.server not in ("", self._server):
-                raise StoreMisconfigured(f"no operator token for the server {row.server}", status=401)
             match saga.next_owner_step(row):
                 case OwnerStep.ORGANISATION:
                     org_id = await self._manager.find_or_create_organisation(saga.organisation_name(owner_id))
-                    await self._store(OwnerPlacement, owner_id, org_id=org_id, server=self._server)
+                    await self._store(OwnerPlacement, owner_id, org_id=org_id)
                 case OwnerStep.READER:
                     made, token = await self._new_token(row.org_id, saga.read_description(owner_id), bucket_id=None)
                     sealed = self._sealer.seal(token, row=saga.read_row(owner_id))
                     await self._store(OwnerPlacement, owner_id, read_authorization_id=made, read_token_sealed=sealed)
                 case OwnerStep.READY:
                     await self._ready(OwnerPlacement, owner_id)
-                case None:
+                case OwnerStep.SERVER | None:
                     return
 
     async def _inverter(self, inverter_id: UUID) -> None:
@@ -176,7 +164,9 @@ class InfluxPlaces:
         return made.authorization_id, made.token
 
     async def _pending_owners(self) -> Sequence[UUID]:
-        statement = select(OwnerPlacement.owner_id).where(OwnerPlacement.state == PlacementState.PENDING)
+        statement = select(OwnerPlacement.owner_id).where(
+            OwnerPlacement.server == self._server, OwnerPlacement.state == PlacementState.PENDING
+        )
         async with reading(self._sessions) as session:
             return (await session.scalars(statement.order_by(OwnerPlacement.owner_id))).all()
 
@@ -186,7 +176,11 @@ class InfluxPlaces:
             select(Placement.inverter_id)
             .join(Inverter, Inverter.id == Placement.inverter_id)
             .join(OwnerPlacement, OwnerPlacement.owner_id == Inverter.owner_id)
-            .where(Placement.state == PlacementState.PENDING, OwnerPlacement.state == PlacementState.READY)
+            .where(
+                OwnerPlacement.server == self._server,
+                OwnerPlacement.state == PlacementState.READY,
+                Placement.state == PlacementState.PENDING,
+            )
             .order_by(Placement.inverter_id)
         )
         async with reading(self._sessions) as session:
@@ -202,31 +196,48 @@ class InfluxPlaces:
             return await session.scalar(statement) or ""
 
     async def _row(self, table: type[RowT], key: UUID) -> RowT | None:
-        """The row as the last commit left it, None where its owner or inverter has gone meanwhile."""
+        """The row as the last commit left it, None where it has gone meanwhile, or its place is on another server."""
         async with reading(self._sessions) as session:
-            return await session.get(table, key)
+            return await session.scalar(select(table).where(KEYS[table] == key, self._here(table)))
 
     async def _store(self, table: Table, key: UUID, **columns: object) -> None:
         async with self._sessions.begin() as session:
-            await session.execute(update(table).where(_KEYS[table] == key).values(**columns, updated_at=self._now()))
+            row = update(table).where(KEYS[table] == key, self._here(table))
+            await session.execute(row.values(**columns, updated_at=self._now()))
 
     async def _ready(self, table: Table, key: UUID) -> None:
         """From now on it can be written and read: bridge and portal are told in the same transaction."""
         async with self._sessions.begin() as session:
-            await session.execute(
-                update(table)
-                .where(_KEYS[table] == key)
-                .values(state=PlacementState.READY, last_error="", updated_at=self._now())
-            )
-            version = await registry_changed(session)
+            row = update(table).where(KEYS[table] == key, self._here(table))
+            made = row.values(state=PlacementState.READY, last_error="", updated_at=self._now())
+            if not (await session.execute(made.returning(KEYS[table]))).all():
+                return
+            whose = {"owner_id": key} if table is OwnerPlacement else {"inverter_id": key}
+            version = await registry_changed(session, **whose)
         _log.info("placement.ready", kind=table.__tablename__, row=str(key), version=version)
+
+    def _here(self, table: Table) -> ColumnElement[bool]:
+        """Whether the row's place is on this server: an owner may be moved while InfluxDB is asked about it."""
+        if table is OwnerPlacement:
+            return OwnerPlacement.server == self._server
+        return exists().where(
+            Inverter.id == Placement.inverter_id,
+            OwnerPlacement.owner_id == Inverter.owner_id,
+            OwnerPlacement.server == self._server,
+            OwnerPlacement.state == PlacementState.READY,
+        )
 
     async def _note_on_all_pending(self, error: str) -> None:
         """What everybody waits for, where a person looks for it; written once, not at each try."""
-        for table in (OwnerPlacement, Placement):
+        here = select(OwnerPlacement.owner_id).where(OwnerPlacement.server == self._server)
+        inverters = select(Inverter.id).where(Inverter.owner_id.in_(here))
+        for table, rows in (
+            (OwnerPlacement, OwnerPlacement.owner_id.in_(here)),
+            (Placement, Placement.inverter_id.in_(inverters)),
+        ):
             async with self._sessions.begin() as session:
                 await session.execute(
                     update(table)
-                    .where(table.state == PlacementState.PENDING, table.last_error != error[:_ERROR_LENGTH])
-                    .values(last_error=error[:_ERROR_LENGTH], updated_at=self._now())
+                    .where(rows, table.state == PlacementState.PENDING, table.last_error != error[:ERROR_LENGTH])
+                    .values(last_error=error[:ERROR_LENGTH], updated_at=self._now())
                 )

@@ -14,6 +14,7 @@ from schema.models import OwnerPlacement, Placement, PlacementState
 class OwnerStep(StrEnum):
     """What an owner's place lacks next."""
 
+    SERVER = "server"
     ORGANISATION = "organisation"
     READER = "reader"
     READY = "ready"
@@ -29,23 +30,29 @@ class InverterStep(StrEnum):
 
 
 def next_owner_step(row: OwnerPlacement) -> OwnerStep | None:
-    """The first step not yet done, None where the place is ready."""
-    if row.state == PlacementState.READY:
+    """The first step not yet done, None where the place is ready, or on its way out."""
+    if row.state != PlacementState.PENDING:
         return None
+    if not row.server:
+        return OwnerStep.SERVER
     if not row.org_id:
         return OwnerStep.ORGANISATION
     return OwnerStep.READY if row.read_token_sealed else OwnerStep.READER
 
 
 def next_inverter_step(row: Placement) -> InverterStep | None:
-    """The first step not yet done, None where the place is ready. Its owner's place must be ready before."""
-    if row.state == PlacementState.READY:
+    """The first step not yet done, None where the place is ready, or on its way out. Its owner's place comes first."""
+    if row.state != PlacementState.PENDING:
         return None
     if not row.bucket_id:
         return InverterStep.BUCKET
     if not row.bridge_token_sealed:
         return InverterStep.BRIDGE_WRITER
     return InverterStep.READY if row.external_token_sealed else InverterStep.EXTERNAL_WRITER
+
+
+WRITERS = ("bridge", "external")
+"""Who may write into an inverter's bucket, each with a token."""
 
 
 def organisation_name(owner_id: UUID) -> str:
@@ -64,7 +71,7 @@ def read_description(owner_id: UUID) -> str:
 
 
 def write_description(inverter_id: UUID, who: str) -> str:
-    """Finds a write token that was made but never stored; ``who`` is ``bridge`` or ``external``."""
+    """Finds a write token that was made but never stored; ``who`` is one of ``WRITERS``."""
     return f"{who} writes inverter-{inverter_id}"
 
 
@@ -74,5 +81,5 @@ def read_row(owner_id: UUID) -> str:
 
 
 def write_row(inverter_id: UUID, who: str) -> str:
-    """What an inverter's write token is sealed to; ``who`` is ``bridge`` or ``external``."""
+    """What an inverter's write token is sealed to; ``who`` is one of ``WRITERS``."""
     return f"placement:{inverter_id}:{who}"
