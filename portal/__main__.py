@@ -1,4 +1,5 @@
-"""Commands: ``python -m portal [serve]`` answers requests, ``python -m portal create-admin EMAIL`` appoints one.
+"""Commands: ``python -m portal [serve]`` answers requests, ``python -m portal create-admin EMAIL`` appoints one,
+``python -m portal end-second-factor EMAIL`` lets somebody in who lost telephone and recovery codes.
 
 The only place of the portal that reads the environment and opens databases.
 """
@@ -7,21 +8,23 @@ import argparse
 import asyncio
 import getpass
 import signal
-import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
-import uvicorn
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.accounts import service
-from portal.accounts.forms import ChosenPassword, Email
+from portal import audit, letters
+from portal.accounts import second_factor, service
+from portal.accounts.forms import ChosenPassword, Email, not_about
 from portal.app import create_app, make_parts
-from portal.live import LiveFeed
+from portal.audit import Action
+from portal.mail import owe
 from portal.parts import Parts
+from portal.server import Server, server_config
 from schema import live, logs
 from schema.database import create_engine_for, sessions_for
 from schema.settings import PortalSettings, SettingsInvalid, load
@@ -29,27 +32,18 @@ from schema.timeseries.stores import open_reader
 
 _log = structlog.get_logger(__name__)
 
-# An open page holds a stream that never ends by itself: a stop waits this long for such answers, no longer.
-STOP_TIMEOUT_S = 3
+_NEVER_CONFIRMED = "Somebody had signed up with this address and never confirmed it: the password is the one you typed."
 
 
 class _Administrator(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
     email: Email
     password: ChosenPassword
 
-
-class _Server(uvicorn.Server):
-    """Ends the pages' streams first when it stops, so that a stop takes no longer than the answers under way."""
-
-    def __init__(self, config: uvicorn.Config, live_feed: LiveFeed) -> None:
-        super().__init__(config)
-        self._live_feed = live_feed
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the streams, then stop as uvicorn does."""
-        self._live_feed.close()
-        await super().shutdown(sockets)
+    @field_validator("password")
+    @classmethod
+    def _not_about_the_owner(cls, password: str, typed: ValidationInfo) -> str:
+        return not_about(password, typed.data.get("email", ""))
 
 
 def _say_at_once(text: str) -> None:
@@ -75,25 +69,13 @@ async def _opened(settings: PortalSettings) -> AsyncGenerator[Parts, None]:
 
 async def _serve(settings: PortalSettings) -> None:
     async with _opened(settings) as parts:
-        config = uvicorn.Config(
-            create_app(parts),
-            host=settings.portal_host,
-            port=settings.portal_port,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # The caller's address counts for throttles: only a proxy that the operator names may say another.
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies or None,
-            timeout_graceful_shutdown=STOP_TIMEOUT_S,
-        )
+        config = server_config(create_app(parts), settings)
         _log.info("portal.serving", host=settings.portal_host, port=settings.portal_port)
-        await _Server(config, parts.live_feed).serve()
+        await Server(config, parts.live_feed).serve()
 
 
 async def _create_admin(settings: PortalSettings, email: str, password: str) -> str:
-    """A confirmed account with administration; an account that exists keeps its password. Returns what was done."""
+    """A confirmed account with administration; one that was confirmed before keeps its password. Says what was done."""
     async with _opened(settings) as parts:
         password_hash = await parts.passwords.hashed(password)
         async with parts.sessions.begin() as session:
@@ -101,9 +83,28 @@ async def _create_admin(settings: PortalSettings, email: str, password: str) -> 
             known = account or await service.find(session, email)
             if known is None:
                 return f"{email} was removed at this very moment; please try again."
-            await service.mark_verified(session, known.id, server=parts.store_server, now=parts.now())
-            await service.make_admin(session, known.id)
-        return f"{email} is an administrator now" + (" (its password is unchanged)." if account is None else ".")
+            settled = account is None and await service.settle(session, known.id, password_hash)
+            await service.mark_verified(session, known.id, now=parts.now())
+            await service.make_admin(session, known.id, now=parts.now())
+    done = f"{email} is an administrator now"
+    if settled:
+        return f"{done}. {_NEVER_CONFIRMED}"
+    return f"{done}." if account else f"{done} (its password is unchanged)."
+
+
+async def _end_second_factor(settings: PortalSettings, email: str) -> str:
+    """For somebody who has lost telephone and recovery codes and has shown the operator who he is."""
+    async with _opened(settings) as parts:
+        async with parts.sessions.begin() as session:
+            account = await service.find(session, email.strip())
+            if account is None or account.totp_sealed is None:
+                return f"{email} has no account with two-step log-in."
+            await second_factor.switch_off(session, account.id)
+            subject = audit.account(account.id)
+            await audit.record(session, Action.TOTP_OFF, subject=subject, actor=audit.COMMAND, now=parts.now())
+            letter = letters.second_factor_off(parts.links.base_url, language=account.language)
+            await owe(session, account.email, letter, sealer=parts.sealer, now=parts.now(), always=True)
+        return f"{email} logs in with the password alone from now on, and is told so by mail."
 
 
 def _asked_password() -> str:
@@ -118,8 +119,13 @@ def _admin(settings: PortalSettings, email: str) -> int:
         for fault in error.errors(include_input=False, include_url=False):
             print(f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         return 1
+    return _done(_create_admin(settings, wanted.email, wanted.password))
+
+
+def _done(command: Coroutine[Any, Any, str]) -> int:
+    """Say what a command did, or that the database is away."""
     try:
-        print(asyncio.run(_create_admin(settings, wanted.email, wanted.password)))
+        print(asyncio.run(command))
     except (SQLAlchemyError, OSError) as error:
         kind = type(error).__name__
         said = f"The database does not answer ({kind}). Is it there, and did `python -m schema migrate` run?"
@@ -134,15 +140,19 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help="answer requests (the default)")
     commands.add_parser("create-admin", help="make an administrator").add_argument("email", metavar="EMAIL")
+    lost = commands.add_parser("end-second-factor", help="let somebody in who lost telephone and recovery codes")
+    lost.add_argument("email", metavar="EMAIL")
     chosen = parser.parse_args()
     try:
         settings = load(PortalSettings)
     except SettingsInvalid as fault:
         print(f"The portal cannot start: {fault}", file=sys.stderr)
         return 2
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, hidden=settings.secrets())
     if chosen.command == "create-admin":
         return _admin(settings, chosen.email)
+    if chosen.command == "end-second-factor":
+        return _done(_end_second_factor(settings, chosen.email))
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again after its orderly stop; by then there is nothing left to do about it.
         signal.signal(signal_number, lambda *_: None)

@@ -1,15 +1,11 @@
 """Wires the portal: every route, every layer in order, and the tasks that run beside them."""
 
 import asyncio
-import tomllib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from argon2 import PasswordHasher
 from litestar import Litestar, Router
-from litestar.config.allowed_hosts import AllowedHostsConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.middleware import DefineMiddleware
@@ -17,30 +13,59 @@ from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from portal import errors, health
+from portal import errors, health, words
 from portal.accounts import api as accounts_api
-from portal.accounts import passwords
+from portal.accounts import (
+    change_routes,
+    deletion_routes,
+    key_pages,
+    me,
+    passwords,
+    profile_routes,
+    prove,
+    second_door,
+    security_pages,
+)
 from portal.accounts import routes as accounts
+from portal.accounts.fresh import ProofNeeded, send_to_prove
 from portal.accounts.links import MailedLinks
 from portal.accounts.passwords import Passwords
+from portal.accounts.sweeper import Sweeper
 from portal.admin import routes as admin
+from portal.audit_log import routes as audit_log
+from portal.audit_log.sealer import AuditSealer
 from portal.auth import Auth, cookie_name, make_auth
+from portal.by_script import redirects_for_scripts
 from portal.credentials import routes as credentials
+from portal.dashboard import api as dashboard_api
 from portal.dashboard import routes as dashboard
 from portal.dashboard.history import History
+from portal.dead_letters import routes as dead_letters
 from portal.docs import openapi_config
+from portal.found import routes as found
 from portal.gate import Gate
 from portal.headers import security_headers
+from portal.hosts import only_named
 from portal.inverters import api as inverters_api
 from portal.inverters import routes as inverters
 from portal.keys import KeyUse, derived
 from portal.live import LiveFeed
+from portal.logins import routes as logins
 from portal.mail import FileTransport, Mailer, SmtpTransport, Transport
+from portal.notices import routes as notices
+from portal.notices.mailing import NoticeMails
 from portal.pairing import routes as pairing
 from portal.parts import Clock, Parts, utc_now
+from portal.programs.strict import only_as_described
+from portal.serials import routes as serials
+from portal.serials.desk import SerialDesk
+from portal.serials.silence import Silence
+from portal.spoken import Spoken, language_headers
 from portal.template_files import STATIC
 from portal.templating import template_engine
 from portal.throttle import Throttle
+from portal.tries import Tries
+from portal.versions import own_version
 from schema.database import Sessions
 from schema.sealing import AesSealer
 from schema.settings import PortalSettings
@@ -49,16 +74,34 @@ from schema.timeseries.port import SeriesReader
 LARGEST_REQUEST_BYTES = 64 * 1024
 STATIC_MAX_AGE_S = 3600
 
-PAGES_OPEN = accounts.OPEN
+PAGES_OPEN = [*accounts.OPEN, *second_door.OPEN, *change_routes.OPEN, *deletion_routes.OPEN]
 PAGES_SIGNED_IN = [
     *accounts.SIGNED_IN,
+    *profile_routes.SIGNED_IN,
+    *change_routes.SIGNED_IN,
+    *deletion_routes.SIGNED_IN,
+    *prove.SIGNED_IN,
+    *security_pages.SIGNED_IN,
+    *key_pages.SIGNED_IN,
     *dashboard.SIGNED_IN,
     *inverters.SIGNED_IN,
     *pairing.SIGNED_IN,
+    *logins.SIGNED_IN,
+    *notices.SIGNED_IN,
+    *serials.SIGNED_IN,
+    *found.SIGNED_IN,
     *admin.SIGNED_IN,
+    *dead_letters.SIGNED_IN,
+    *audit_log.SIGNED_IN,
 ]
-PROGRAMS_OPEN = [health.healthcheck, accounts_api.log_in]
-PROGRAMS_SIGNED_IN = [accounts_api.log_out, *inverters_api.HANDLERS, *credentials.HANDLERS]
+PROGRAMS_OPEN = [health.healthcheck, health.live_check, health.ready_check, accounts_api.log_in]
+PROGRAMS_SIGNED_IN = [
+    accounts_api.log_out,
+    *me.HANDLERS,
+    *inverters_api.HANDLERS,
+    *dashboard_api.HANDLERS,
+    *credentials.HANDLERS,
+]
 
 
 def make_parts(
@@ -76,7 +119,9 @@ def make_parts(
     transport = transport or (
         SmtpTransport(settings) if settings.smtp_host else FileTransport(settings.outbox_dir, say)
     )
+    tries = Tries(sessions, derived(settings.auth_secret.get_secret_value(), KeyUse.TRIES))
     profile = hasher or (passwords.SMALL_BOARD if settings.argon2_small_board else passwords.SERVER)
+    sealer = AesSealer(settings.token_key.get_secret_value())
     return Parts(
         settings=settings,
         sessions=sessions,
@@ -84,13 +129,15 @@ def make_parts(
         live_feed=LiveFeed(settings.live_url, live_engine),
         reader=reader,
         history=History(reader),
-        sealer=AesSealer(settings.token_key.get_secret_value()),
+        sealer=sealer,
         passwords=Passwords(profile),
-        mailer=Mailer(sessions, transport, mail_from=settings.mail_from, now=now),
-        throttle=Throttle(),
+        mailer=Mailer(sessions, transport, sealer=sealer, mail_from=settings.mail_from, now=now),
+        tries=tries,
+        throttle=Throttle(tries),
         links=MailedLinks(
             base_url=settings.base_url.rstrip("/"),
             key=derived(settings.auth_secret.get_secret_value(), KeyUse.MAILED_TOKENS),
+            sealer=sealer,
         ),
         now=now,
     )
@@ -101,16 +148,22 @@ def create_app(parts: Parts) -> Litestar:
     settings = parts.settings
     auth = make_auth(settings)
     csrf = _csrf(settings)
+    words.load()
+    remember = language_headers(cookie_name("lang", secure=settings.cookie_secure), secure=settings.cookie_secure)
     return Litestar(
         route_handlers=[*_routers(auth, DefineMiddleware(Gate, config=csrf))],
         state=State({"parts": parts, "auth": auth}),
         lifespan=[_beside(parts)],
-        exception_handlers={Exception: errors.answer},
+        exception_handlers={ProofNeeded: send_to_prove, Exception: errors.answer},
         template_config=TemplateConfig(instance=template_engine()),
         csrf_config=csrf,
-        allowed_hosts=_allowed_hosts(settings),
-        before_send=[security_headers(secure=settings.cookie_secure)],
-        openapi_config=openapi_config(_version(), auth.api.openapi_components),
+        middleware=only_named(settings),
+        before_send=[
+            security_headers(secure=settings.cookie_secure, session_cookie=auth.pages.key),
+            remember,
+            redirects_for_scripts,
+        ],
+        openapi_config=openapi_config(own_version(), auth.api.openapi_components),
         request_max_body_size=LARGEST_REQUEST_BYTES,
         logging_config=None,
     )
@@ -119,13 +172,19 @@ def create_app(parts: Parts) -> Litestar:
 def _routers(auth: Auth, gate: DefineMiddleware) -> list[Router]:
     """Four ways in: pages for everybody, pages with a cookie, programs for everybody, programs with a bearer token."""
     return [
-        Router("/", route_handlers=PAGES_OPEN, include_in_schema=False, middleware=[auth.recognising, gate]),
-        Router("/", route_handlers=PAGES_SIGNED_IN, include_in_schema=False, middleware=[auth.pages.middleware, gate]),
+        Router("/", route_handlers=PAGES_OPEN, include_in_schema=False, middleware=[auth.recognising, Spoken, gate]),
+        Router(
+            "/",
+            route_handlers=PAGES_SIGNED_IN,
+            include_in_schema=False,
+            middleware=[auth.pages.middleware, Spoken, gate],
+        ),
         # No cookie opens these, so no foreign page can ride on one: they need no form token.
-        Router("/", route_handlers=PROGRAMS_OPEN, opt={"exclude_from_csrf": True}),
+        Router("/", route_handlers=PROGRAMS_OPEN, guards=[only_as_described], opt={"exclude_from_csrf": True}),
         Router(
             "/",
             route_handlers=PROGRAMS_SIGNED_IN,
+            guards=[only_as_described],
             middleware=[auth.api.middleware],
             security=[auth.api.security_requirement],
             opt={"exclude_from_csrf": True},
@@ -149,25 +208,22 @@ def _csrf(settings: PortalSettings) -> CSRFConfig:
     )
 
 
-def _allowed_hosts(settings: PortalSettings) -> AllowedHostsConfig | None:
-    """Only where the operator names hosts: at home a portal is reached by whatever name the network gives it."""
-    named = [host.strip() for host in settings.allowed_hosts.split(",") if host.strip()]
-    if not named:
-        return None
-    return AllowedHostsConfig(
-        allowed_hosts=[*named, *(f"{host}:{settings.portal_port}" for host in named)], www_redirect=False
-    )
-
-
 def _beside(parts: Parts) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """The tasks that live as long as the application: mail, and the ear on the live rows."""
+    """The tasks that live as long as the application: mail, the ear on the live rows, and what falls due by itself."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None, None]:
-        tasks = [
-            asyncio.create_task(parts.mailer.run(), name="portal.mailer"),
-            asyncio.create_task(parts.live_feed.run(), name="portal.live_feed"),
-        ]
+        sessions, now = parts.sessions, parts.now
+        work = {
+            "mailer": parts.mailer.run(),
+            "live_feed": parts.live_feed.run(),
+            "accounts": Sweeper(sessions, now).run(),
+            "notices": NoticeMails(sessions, parts.links, parts.mailer, now).run(),
+            "serials": SerialDesk(sessions, parts.links, parts.mailer, parts.tries, now).run(),
+            "silence": Silence(sessions, parts.live_engine, parts.reader, parts.sealer, now).run(),
+            "audit_sealer": AuditSealer(sessions, now=now).run(),
+        }
+        tasks = [asyncio.create_task(one, name=f"portal.{name}") for name, one in work.items()]
         try:
             yield
         finally:
@@ -176,14 +232,3 @@ def _beside(parts: Parts) -> Callable[[Litestar], AbstractAsyncContextManager[No
             await asyncio.gather(*tasks, return_exceptions=True)
 
     return lifespan
-
-
-def _version() -> str:
-    """The distribution's; a checkout that runs without being installed says it in its project file."""
-    try:
-        return version("deye-hard")
-    except PackageNotFoundError:
-        project = Path(__file__).parent.parent / "pyproject.toml"
-        if not project.is_file():
-            return "unknown"
-        return str(tomllib.loads(project.read_text())["project"]["version"])

@@ -25,14 +25,20 @@ _ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    # Answers show private readings and carry form tokens; static files and the API say themselves how they keep.
+    "Cache-Control": "no-store",
 }
 _WHEN_SECURE = {"Strict-Transport-Security": "max-age=31536000"}
-# Pages show private readings and carry form tokens; no cache may keep them. Static files say themselves how long.
-_UNCACHED = ("text/html", "application/json", "application/problem+json")
+# Whoever sits down at this browser next finds no page in its cache. Not "cookies": that would take the neighbours'
+# below the same domain, too. Browsers heed it over HTTPS alone.
+_FAREWELL = '"cache", "storage"'
 
 
-def security_headers(*, secure: bool) -> BeforeMessageSendHookHandler:
-    """A hook that adds what an answer does not set itself; ``secure`` adds the promise to stay on HTTPS."""
+def security_headers(*, secure: bool, session_cookie: str) -> BeforeMessageSendHookHandler:
+    """A hook that adds what an answer does not set itself; ``secure`` adds the promise to stay on HTTPS.
+
+    An answer that takes ``session_cookie`` away takes what the browser kept of our pages along.
+    """
     always = {**_ALWAYS, **(_WHEN_SECURE if secure else {})}
 
     async def add(message: Message, scope: Scope) -> None:
@@ -43,7 +49,11 @@ def security_headers(*, secure: bool) -> BeforeMessageSendHookHandler:
             headers["Content-Security-Policy"] = DOCS_CONTENT_SECURITY_POLICY
         for name, value in always.items():
             headers.setdefault(name, value)
-        if headers.get("content-type", "").startswith(_UNCACHED):
-            headers.setdefault("Cache-Control", "no-store")
+        if any(_takes_away(session_cookie, cookie) for cookie in headers.getall("set-cookie", [])):
+            headers["Clear-Site-Data"] = _FAREWELL
 
     return add
+
+
+def _takes_away(name: str, cookie: str) -> bool:
+    return cookie.startswith(f"{name}=") and "max-age=0" in cookie.lower()

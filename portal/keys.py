@@ -12,6 +12,12 @@ class KeyUse(StrEnum):
     API_SESSIONS = "api-sessions"
     FORMS = "forms"
     MAILED_TOKENS = "mailed-tokens"
+    TRIES = "tries"
+    AUDIT = "audit"
+    RECOVERY_CODES = "recovery-codes"
+    API_KEYS = "api-keys"
+    COLLECTOR_KEYS = "collector-keys"
+    COLLECTOR_SERIALS = "collector-serials"
 
 
 def derived(auth_secret: str, use: KeyUse) -> str:

@@ -1,16 +1,109 @@
-"""How often one network address may use the forms that cost something. Fixed windows, counted in memory."""
+"""How often one network address may use what costs something, and how much mail it may cause. HTTP's side of ``tries``.
 
+Who asks too often gets 429 with ``Retry-After``. A caller's address is the socket's, or what a trusted proxy says of it
+(``portal.server``); of IPv6 the household's part counts.
+"""
+
+from datetime import timedelta
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+import structlog
+from litestar.connection import ASGIConnection
+from litestar.exceptions import TooManyRequestsException
+from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
-from litestar.middleware.rate_limit import DurationUnit, RateLimitConfig
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from portal.parts import parts_of
+from portal.tries import NO_WAIT, Limit, counted_address
+
+_log = structlog.get_logger(__name__)
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+# Mails that anybody can cause without being signed in: by one address, and by all of them together.
+MAILS_OF_ONE = Limit("mail.address", 10, _HOUR)
+MAILS_OF_ALL = Limit("mail.all", 1000, _HOUR)
+_EVERYBODY = "everybody"
+# A collector asks once for each inverter when it starts; this is a fleet of thousands within minutes.
+LOOK_UPS_OF_ONE = Limit("collectors.identity", 600, _MINUTE)
+# Questions whose answer may depend on who else has a serial, however neutral it looks: by one account and from one
+# address.
+SERIALS_OF_ONE = Limit("serials.account", 20, _HOUR)
+SERIALS_OF_ADDRESS = Limit("serials.address", 60, _HOUR)
 
 
-def _limit(name: str, unit: DurationUnit, most: int) -> DefineMiddleware:
-    # Each limit needs a store of its own: with one store they would count each other's requests (portal-stack 2).
-    return RateLimitConfig(rate_limit=(unit, most), store=f"limit_{name}", set_rate_limit_headers=False).middleware
+class PerAddress:
+    """A layer around one route (or several that share it) that counts requests by the caller's address."""
+
+    def __init__(self, app: ASGIApp, limit: Limit) -> None:
+        self.app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises ``TooManyRequestsException``."""
+        connection: Connection = ASGIConnection(scope, receive, send)
+        await ask(connection, self._limit, address_of(connection))
+        await self.app(scope, receive, send)
 
 
-LOG_IN = _limit("log_in", "minute", 30)
-SIGN_UP = _limit("sign_up", "hour", 60)
-MAIL_ME = _limit("mail_me", "hour", 30)
-TOKENS = _limit("tokens", "minute", 30)
-COLLECTORS = _limit("collectors", "minute", 600)
+def _per_address(kind: str, most: int, window: timedelta) -> DefineMiddleware:
+    return DefineMiddleware(PerAddress, limit=Limit(kind, most, window))
+
+
+LOG_IN = _per_address("log_in", 30, _MINUTE)
+SIGN_UP = _per_address("sign_up", 60, _HOUR)
+MAIL_ME = _per_address("mail_me", 30, _HOUR)
+TOKENS = _per_address("tokens", 30, _MINUTE)
+COLLECTORS = _per_address("collectors", 600, _MINUTE)
+
+
+def address_of(connection: Connection) -> str:
+    """What of the caller's address is counted, empty where there is none."""
+    return counted_address(connection.client.host) if connection.client else ""
+
+
+async def ask(connection: Connection, limit: Limit, key: str) -> None:
+    """Count a try of ``key``, or raise ``TooManyRequestsException`` with the seconds to wait; then none was counted."""
+    parts = parts_of(connection)
+    refuse_for(await parts.tries.wait(limit, key, now=parts.now()))
+
+
+async def mail_asked(connection: Connection) -> None:
+    """Count a mail that the caller wants sent, before anybody looks whether there is such an account.
+
+    Raises ``TooManyRequestsException``. Asked for a known and an unknown address alike, so it tells nobody which it is.
+    """
+    await ask(connection, MAILS_OF_ONE, address_of(connection))
+    try:
+        await ask(connection, MAILS_OF_ALL, _EVERYBODY)
+    except TooManyRequestsException:
+        _log.error("mail.everybody_asks", most=MAILS_OF_ALL.most)
+        raise
+
+
+async def not_too_many_of_one(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard behind the one that says who asks: so many requests of one identity, from wherever they come.
+
+    Raises ``TooManyRequestsException``.
+    """
+    await ask(connection, LOOK_UPS_OF_ONE, str(connection.user.account_id))
+
+
+async def serial_asked(connection: Connection, account_id: UUID) -> None:
+    """Count a question about a serial, before anybody looks whether there is such a one.
+
+    Raises ``TooManyRequestsException``. For pages on which somebody can try serials that need not be his.
+    """
+    await ask(connection, SERIALS_OF_ADDRESS, address_of(connection))
+    await ask(connection, SERIALS_OF_ONE, str(account_id))
+
+
+def refuse_for(wait: timedelta) -> None:
+    """Raises ``TooManyRequestsException`` where there is something to wait for."""
+    if wait > NO_WAIT:
+        raise TooManyRequestsException(headers={"Retry-After": str(ceil(wait.total_seconds()))})

@@ -119,7 +119,11 @@ class LiveFeed:
             if not self._subscriptions:
                 self._version = newest
             return
-        for row in await live.newer(self._engine, self._version):
+        rows = await live.newer(self._engine, self._version)
+        if not rows:
+            # Below what is known where the newest row was erased: a bridge that starts then counts on from there.
+            self._version = min(self._version, await live.newest_version(self._engine))
+        for row in rows:
             self._version = max(self._version, row.version)
             for subscription in self._subscriptions:
                 subscription.offer(row)

@@ -1,18 +1,20 @@
 """Owes, sends and retries mail. A letter is a row in the transaction that owes it; one task sends what is due.
 
-A row whose mail is gone keeps no text, for it held a one-time link; it is deleted a week later.
+What a row says is sealed, for it may hold a one-time link and waits while a mail server is away. A row whose mail is
+gone says nothing any more; it is deleted a week later.
 """
 
 import asyncio
 import email.utils
 import itertools
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiosmtplib
 import structlog
@@ -21,12 +23,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.letters import Letter
 from schema.database import Sessions, reading
-from schema.models import OutboxMail
+from schema.models import MailBudget, OutboxMail
+from schema.sealing import CannotUnseal, Sealer
 from schema.settings import PortalSettings
 
 _log = structlog.get_logger(__name__)
 
-MOST_PER_HOUR = 5
+SAME_SUBMIT = timedelta(seconds=10)
+"""A form sent again within this time was sent twice by mistake."""
+# To one address of what strangers can cause; how much one caller may cause is in ``limits``.
+MOST_PER_HOUR = 3
+_HOUR = timedelta(hours=1)
 LOOK_EVERY_S = 30.0
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
@@ -100,35 +107,64 @@ class FileTransport:
         unfinished.rename(path)
 
 
-async def too_many_lately(session: AsyncSession, recipient: str, *, now: datetime) -> bool:
+async def too_many_lately(session: AsyncSession, recipient: str, *, now: datetime, reset: bool = False) -> bool:
     """Whether ``owe`` would drop a mail to this address."""
-    recent = select(func.count()).where(
-        func.lower(OutboxMail.recipient) == recipient.lower(), OutboxMail.created_at > now - timedelta(hours=1)
+    counted = select(func.count(), func.count().filter(OutboxMail.budget == MailBudget.ANYBODY)).where(
+        func.lower(OutboxMail.recipient) == recipient.lower(),
+        OutboxMail.budget != MailBudget.NONE,
+        OutboxMail.created_at > now - _HOUR,
     )
-    if (await session.execute(recent)).scalar_one() < MOST_PER_HOUR:
+    of_all, of_anybody = (await session.execute(counted)).one()
+    if of_all < MOST_PER_HOUR and (reset or of_anybody < MOST_PER_HOUR - 1):
         return False
     _log.warning("mail.too_many_to_one_address")
     return True
 
 
-async def owe(session: AsyncSession, recipient: str, letter: Letter, *, now: datetime, always: bool = False) -> None:
-    """Write the mail into this transaction. The sixth to one address within an hour is dropped: nobody is flooded.
+async def owed_lately(session: AsyncSession, recipient: str, subject: str, *, now: datetime) -> bool:
+    """Whether such a mail has been owed within the hour: for what needs saying once, however often it happens."""
+    twin = select(OutboxMail.id).where(
+        func.lower(OutboxMail.recipient) == recipient.lower(),
+        OutboxMail.subject == subject,
+        OutboxMail.created_at > now - _HOUR,
+    )
+    return (await session.execute(twin)).first() is not None
 
-    ``always`` is for what must be said and cannot be caused by a stranger.
+
+async def owe(
+    session: AsyncSession,
+    recipient: str,
+    letter: Letter,
+    *,
+    sealer: Sealer,
+    now: datetime,
+    always: bool = False,
+    reset: bool = False,
+) -> None:
+    """Write the mail into this transaction. The fourth to one address within an hour is dropped: nobody is flooded.
+
+    ``reset`` is for the link that sets a new password, and the last of the three is kept for it: else whoever causes
+    other mails could keep somebody out. Where even that one is dropped, the link before it still works. ``always`` is
+    for what must be said and cannot be caused by a stranger; it is not counted, or a thief could fill the hour with it.
     """
-    if not always and await too_many_lately(session, recipient, now=now):
+    if not always and await too_many_lately(session, recipient, now=now, reset=reset):
         return
+    mail_id = uuid4()
     session.add(
         OutboxMail(
-            id=uuid4(),
+            id=mail_id,
             recipient=recipient,
             subject=letter.subject,
-            text=letter.text,
-            html=letter.html,
+            budget=MailBudget.NONE if always else MailBudget.RESET if reset else MailBudget.ANYBODY,
+            sealed=sealer.seal(json.dumps([letter.text, letter.html]), row=_row(mail_id)),
             created_at=now,
             next_attempt_at=now,
         )
     )
+
+
+def _row(mail_id: UUID) -> str:
+    return f"outbox_mail:{mail_id}"
 
 
 def retry_after(attempts: int) -> timedelta:
@@ -140,10 +176,17 @@ class Mailer:
     """Sends due rows; ``wake`` after a commit that owes one, so that nobody waits for the next look."""
 
     def __init__(
-        self, sessions: Sessions, transport: Transport, *, mail_from: str, now: Callable[[], datetime]
+        self,
+        sessions: Sessions,
+        transport: Transport,
+        *,
+        sealer: Sealer,
+        mail_from: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._sessions = sessions
         self._transport = transport
+        self._sealer = sealer
         self._mail_from = mail_from
         self._now = now
         self._due = asyncio.Event()
@@ -191,16 +234,21 @@ class Mailer:
         attempts = mail.attempts + 1
         try:
             await self._transport.send(self._message(mail))
+        except CannotUnseal:
+            # TOKEN_KEY is another one by now: no later try would help.
+            _log.error("mail.cannot_unseal", mail=str(mail.id))
+            await self._note(mail, sent_at=self._now(), sealed=b"")
+            return False
         except MailNotTaken as error:
             now = self._now()
             if now - mail.created_at > GIVE_UP_AFTER:
                 _log.error("mail.given_up", attempts=attempts, error=str(error))
-                await self._note(mail, sent_at=now, text="", html="")
+                await self._note(mail, sent_at=now, sealed=b"")
             else:
                 _log.warning("mail.not_taken", attempts=attempts, error=str(error))
                 await self._note(mail, next_attempt_at=now + retry_after(mail.attempts))
             return False
-        await self._note(mail, sent_at=self._now(), text="", html="")
+        await self._note(mail, sent_at=self._now(), sealed=b"")
         return True
 
     async def _taken(self, mail: OutboxMail) -> bool:
@@ -222,6 +270,8 @@ class Mailer:
             await session.execute(delete(OutboxMail).where(OutboxMail.sent_at < self._now() - KEEP_SENT))
 
     def _message(self, mail: OutboxMail) -> EmailMessage:
+        """Raises ``CannotUnseal``."""
+        text, html = json.loads(self._sealer.open(mail.sealed, row=_row(mail.id)))
         message = EmailMessage()
         message["From"] = self._mail_from
         message["To"] = mail.recipient
@@ -231,7 +281,7 @@ class Mailer:
             f"<{mail.id}@{email.utils.parseaddr(self._mail_from)[1].partition('@')[2] or 'localhost'}>"
         )
         # Plain lines where they can be: a link in the outbox folder must not be broken by quoted-printable.
-        encoding = "7bit" if (mail.text + mail.html).isascii() else None
-        message.set_content(mail.text, cte=encoding)
-        message.add_alternative(mail.html, subtype="html", cte=encoding)
+        encoding = "7bit" if (text + html).isascii() else "8bit"
+        message.set_content(text, cte=encoding)
+        message.add_alternative(html, subtype="html", cte=encoding)
         return message

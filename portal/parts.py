@@ -14,10 +14,10 @@ from portal.dashboard.history import History
 from portal.live import LiveFeed
 from portal.mail import Mailer
 from portal.throttle import Throttle
+from portal.tries import Tries
 from schema.database import Sessions
 from schema.sealing import Sealer
 from schema.settings import PortalSettings
-from schema.timeseries.kinds import StoreKind
 from schema.timeseries.port import SeriesReader
 
 Clock = Callable[[], datetime]
@@ -42,14 +42,10 @@ class Parts:
     sealer: Sealer
     passwords: Passwords
     mailer: Mailer
+    tries: Tries
     throttle: Throttle
     links: MailedLinks
     now: Clock = utc_now
-
-    @property
-    def store_server(self) -> str:
-        """What a new placement names as its server: InfluxDB's address, empty for the embedded store."""
-        return self.settings.influx_url if self.settings.store is StoreKind.INFLUX2 else ""
 
     @property
     def mail_is_kept(self) -> bool:

@@ -6,15 +6,17 @@ from typing import Any, TypeVar
 from litestar import Request
 from pydantic import BaseModel, ValidationError
 
+from portal.words import N_, SOURCE, _, reader
+
 FormT = TypeVar("FormT", bound=BaseModel)
 
 _CSRF_FIELD = "_csrf_token"
 _ANY_FIELD = ""
 _SENTENCES = {
-    "missing": "Please fill this in.",
-    "extra_forbidden": "This page has changed meanwhile. Please load it again.",
-    "string_too_short": "Please write at least {min_length} characters.",
-    "string_too_long": "Please write at most {max_length} characters.",
+    "missing": N_("Please fill this in."),
+    "extra_forbidden": N_("This page has changed meanwhile. Please load it again."),
+    "string_too_short": N_("Please write at least %(min_length)s characters."),
+    "string_too_long": N_("Please write at most %(max_length)s characters."),
 }
 
 
@@ -48,11 +50,15 @@ def check(model: type[FormT], form: Submitted) -> FormT | Submitted:
         for fault in error.errors(include_input=False, include_url=False):
             name = str(fault["loc"][0]) if fault["loc"] else _ANY_FIELD
             name = name if name in model.model_fields else _ANY_FIELD
-            sentence = _SENTENCES.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-            faults.setdefault(name, _filled(fault["type"], sentence, fault.get("ctx", {})))
+            faults.setdefault(name, _sentence(fault["type"], fault["msg"], fault.get("ctx", {})))
         return Submitted(form.values, faults)
 
 
-def _filled(kind: str, sentence: str, context: dict[str, Any]) -> str:
+def _sentence(kind: str, message: str, context: dict[str, Any]) -> str:
     """Our own sentences have places to fill; a message that quotes what was typed must never be a format."""
-    return sentence.format(**context) if kind in _SENTENCES else sentence
+    if kind in _SENTENCES:
+        return _(_SENTENCES[kind], **context)
+    if kind == "value_error":
+        return _(message.removeprefix("Value error, "))
+    # What pydantic itself says is English, and about types rather than about what a person typed.
+    return message if reader().language == SOURCE else _("Please check what is written here.")

@@ -3,7 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from portal import words
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
@@ -33,13 +35,15 @@ class StaticAddresses:
 
 
 def environment() -> Environment:
-    """Escapes everything, and an unknown name in a template is an error, not an empty place."""
+    """Escapes everything but plain text, and an unknown name in a template is an error, not an empty place."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
+        autoescape=select_autoescape(disabled_extensions=("txt",), default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    words.install(made)
     made.globals["static"] = StaticAddresses(STATIC)
     return made

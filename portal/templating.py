@@ -9,12 +9,19 @@ from litestar.datastructures import Cookie
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect, Template
 
+from portal import words
+from portal.dead_letters.sentences import reason, refused
+from portal.script_words import script_words
+from portal.spoken import other_languages
 from portal.template_files import environment
 
 
 def template_engine() -> JinjaTemplateEngine:
     """The engine for Litestar; ``csrf_token()`` and ``url_for()`` come from there."""
-    return JinjaTemplateEngine.from_environment(environment())
+    pages = environment()
+    pages.globals |= {"other_languages": other_languages, "languages": words.LANGUAGES, "script_words": script_words}
+    pages.globals |= {"refused": refused, "reason": reason}
+    return JinjaTemplateEngine.from_environment(pages)
 
 
 def environment_of(request: Request[Any, Any, Any]) -> Environment:

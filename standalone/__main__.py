@@ -38,9 +38,9 @@ def _data_dir() -> Path:
 def _plan(data_dir: Path) -> Plan:
     return Plan(
         data_dir=data_dir,
-        portal_port=checks.free_port(port(os.environ, "PORTAL_PORT", 8000), "PORTAL_PORT", "the portal"),
-        mqtt_port=checks.free_port(port(os.environ, "MQTT_PORT", 1883), "MQTT_PORT", "the broker"),
-        bridge_port=checks.free_port(0, "", "the bridge"),
+        portal_port=checks.kept_port(port(os.environ, "PORTAL_PORT", 8000), "PORTAL_PORT", "the portal"),
+        mqtt_port=checks.kept_port(port(os.environ, "MQTT_PORT", 1883), "MQTT_PORT", "the broker"),
+        bridge_port=checks.kept_port(0, "", "the bridge"),
         host=os.environ.get("PUBLIC_HOST") or checks.home_address(),
     )
 
@@ -60,7 +60,9 @@ async def _run(plan: Plan, program: str, mode: str) -> None:
         await finish(Command("prepare", (*own, "prepare", *(["--demo"] if demo else [])), ours), console, stop_asked)
         if stop_asked.is_set():
             return
-        configuration = broker_setup.prepare(plan.broker_dir, user, plan.mqtt_port, plan.bridge_port)
+        configuration = broker_setup.prepare(
+            plan.broker_dir, user, program, port=plan.mqtt_port, bridge_port=plan.bridge_port
+        )
         supervisor = Supervisor(
             plan,
             commands(ours, program, configuration, user, reload=mode == "dev"),

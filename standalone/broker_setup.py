@@ -11,7 +11,17 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from schema.broker_files import ACL, APPLIED, BRIDGE_LISTENER, CONFIGURATION, GENERATION, PASSWORDS, render
+from schema.broker_files import (
+    ACL,
+    APPLIED,
+    BRIDGE_LISTENER,
+    CONFIGURATION,
+    GENERATION,
+    PASSWORDS,
+    connections,
+    render,
+)
+from standalone.broker_program import persistence, raise_open_files
 
 BROKER_USER = "mosquitto"
 TEMPLATES = Path(__file__).resolve().parent.parent / "mosquitto"
@@ -58,12 +68,20 @@ def _can_enter(folder: Path) -> bool:
     return tried.returncode == 0
 
 
-def prepare(folder: Path, user: BrokerUser, port: int, bridge_port: int) -> Path:
-    """Write ACL and configuration below ``folder`` and hand all of it to ``user``. Returns the configuration's path."""
+def prepare(folder: Path, user: BrokerUser, program: str, *, port: int, bridge_port: int) -> Path:
+    """Write ACL and configuration for ``program`` below ``folder``, which becomes ``user``'s; the latter's path."""
     folder.chmod(0o750)
-    parts = (CONFIGURATION, "persistence-2.0.conf", BRIDGE_LISTENER)
-    template = "".join((TEMPLATES / name).read_text() for name in parts)
-    text = render(template, port=port, folder=folder, user=user.name, bridge_port=bridge_port)
+    kept = persistence(program, folder)
+    template = "".join((TEMPLATES / name).read_text() for name in (CONFIGURATION, kept.template, BRIDGE_LISTENER))
+    text = render(
+        template,
+        port=port,
+        folder=folder,
+        user=user.name,
+        bridge_port=bridge_port,
+        plugin=kept.plugin,
+        most_connections=connections(raise_open_files()),
+    )
     _replace(folder / CONFIGURATION, text)
     _replace(folder / ACL, (TEMPLATES / ACL).read_text())
     if os.geteuid() == 0:

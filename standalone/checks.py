@@ -50,18 +50,32 @@ def data_dir(path: Path) -> None:
         ) from None
 
 
-def free_port(wanted: int, name: str, what: str) -> int:
-    """``wanted`` where nobody listens there, or one of the kernel's choice for 0. Raises ``CannotStart``."""
-    with socket.socket() as probe:
-        # As servers bind: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", wanted))  # noqa: S104  # the very address the children listen on
-        except PermissionError:
+# Bound and never listening: on Linux a server may still listen there, and no other program gets the port while the
+# server is away, not even as the near end of a connection.
+_KEPT: list[socket.socket] = []
+
+
+def kept_port(wanted: int, name: str, what: str) -> int:
+    """``wanted`` where nobody listens there, or one of the kernel's choice for 0; ours as long as this process runs.
+
+    Raises ``CannotStart``.
+    """
+    keeper = socket.socket()
+    # As servers bind: a port whose last connections are still closing is free.
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        keeper.bind(("0.0.0.0", wanted))  # noqa: S104  # the very address the children listen on
+    except OSError as error:
+        keeper.close()
+        if isinstance(error, PermissionError):
             raise CannotStart(f"Port {wanted} for {what} is not allowed: set {name} to one above 1023.") from None
-        except OSError:
-            raise CannotStart(f"Port {wanted} for {what} is taken: set {name} to another one.") from None
-        return int(probe.getsockname()[1])
+        raise CannotStart(f"Port {wanted} for {what} is taken: set {name} to another one.") from None
+    number = int(keeper.getsockname()[1])
+    if sys.platform == "linux":
+        _KEPT.append(keeper)
+    else:
+        keeper.close()
+    return number
 
 
 def home_address() -> str:

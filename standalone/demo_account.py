@@ -34,7 +34,7 @@ async def ensure(settings: CommonSettings) -> None:
     engine = create_engine_for(settings.database_url)
     try:
         async with sessions_for(engine).begin() as session:
-            demo = await _ensured(session, present or _new(now), server=settings.influx_url, now=now)
+            demo = await _ensured(session, present or _new(now), now=now)
     finally:
         await engine.dispose()
     if demo != present:
@@ -54,7 +54,7 @@ def _new(now: datetime) -> Demo:
     )
 
 
-async def _ensured(session: AsyncSession, demo: Demo, *, server: str, now: datetime) -> Demo:
+async def _ensured(session: AsyncSession, demo: Demo, *, now: datetime) -> Demo:
     account = await accounts.find(session, demo.email)
     if account is None or not demo.inverters:
         hashed = await passwords.Passwords(passwords.SERVER).hashed(demo.password)
@@ -62,10 +62,10 @@ async def _ensured(session: AsyncSession, demo: Demo, *, server: str, now: datet
         if account is None:
             raise RuntimeError("the demo's account was made by somebody else at this very moment")
         await accounts.keep_hash(session, account.id, hashed, instead_of=account.password_hash)
-        await accounts.mark_verified(session, account.id, server=server, now=now)
+        await accounts.mark_verified(session, account.id, now=now)
     known = {inverter.serial: inverter for inverter in demo.inverters}
     made = [
-        await _inverter(session, account.id, known.get(serial), wanted=(kind, name, serial), server=server, now=now)
+        await _inverter(session, account.id, known.get(serial), wanted=(kind, name, serial), now=now)
         for kind, name, serial in WANTED
     ]
     return Demo(demo.email, demo.password, demo.zone, demo.since, tuple(made))
@@ -77,7 +77,6 @@ async def _inverter(
     known: DemoInverter | None,
     *,
     wanted: tuple[str, str, str],
-    server: str,
     now: datetime,
 ) -> DemoInverter:
     """The inverter with a login that works: the noted one, else a new one."""
@@ -85,7 +84,7 @@ async def _inverter(
         return known
     kind, name, serial = wanted
     try:
-        added = await inverters.add(session, account_id, NewInverter(name=name, serial=serial), server=server, now=now)
+        added = await inverters.add(session, account_id, NewInverter(name=name, serial=serial), now=now)
         credentials = added.credentials
     except inverters.AlreadyYours as twin:
         another = await inverters.another_login(session, account_id, twin.inverter_id, now)

@@ -17,6 +17,8 @@ def lines(
 ) -> list[str]:
     """A few lines for the person at the screen; ``note`` is something they should know about this computer."""
     shown = [note] if note else []
+    if (elsewhere := environment.get("BASE_URL", plan.portal_url)) != plan.portal_url:
+        shown.append(f"From elsewhere: {elsewhere}")
     database = environment["DATABASE_URL"]
     if not database.startswith("sqlite"):
         parts = urlsplit(database)

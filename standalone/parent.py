@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 POLL_S = 0.3
+_NAMES = {"make", "gmake"}
 
 
 def interrupted(status: str) -> bool:
@@ -20,16 +21,19 @@ def interrupted(status: str) -> bool:
 
 
 async def watch_make(stop: Callable[[], None]) -> None:
-    """Call ``stop`` once make was interrupted or is gone. Returns then, or at once where make is not our parent."""
-    if "MAKELEVEL" not in os.environ:
-        return
+    """Call ``stop`` once make was interrupted or is gone. Returns then, or at once where make is not our parent.
+
+    Whoever starts a process blocks all signals for an instant, so only what is seen twice is an interrupt.
+    """
     parent = os.getppid()
-    status = Path(f"/proc/{parent}/status")
-    while os.getppid() == parent:
-        try:
-            if interrupted(status.read_text()):  # noqa: ASYNC240  # the kernel's own file, always in memory
-                break
-        except OSError:
+    about, sightings = Path(f"/proc/{parent}"), 0
+    try:
+        # MAKELEVEL alone says only that make is among our ancestors.
+        if "MAKELEVEL" not in os.environ or (about / "comm").read_text().strip() not in _NAMES:
             return
-        await asyncio.sleep(POLL_S)
+        while os.getppid() == parent and sightings < 2:
+            sightings = sightings + 1 if interrupted((about / "status").read_text()) else 0
+            await asyncio.sleep(POLL_S)
+    except OSError:
+        return
     stop()

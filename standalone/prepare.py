@@ -19,7 +19,7 @@ def main(*, demo: bool) -> int:
 
     async def work() -> None:
         settings = load(ProvisionerSettings)
-        logs.configure(settings.log_format)
+        logs.configure(settings.log_format, hidden=settings.secrets())
         engine = create_engine_for(settings.database_url)
         await migrate.upgrade(engine)
         await engine.dispose()

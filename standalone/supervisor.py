@@ -11,7 +11,7 @@ from standalone import broker_setup, readiness
 from standalone.broker_setup import BrokerUser
 from standalone.children import Child, Command, ending, start
 from standalone.console import Console
-from standalone.plan import CannotStart, Plan
+from standalone.plan import CannotStart, Plan, environment_of
 from standalone.reload import ReloadRule
 
 READY_WITHIN_S = 60.0
@@ -121,9 +121,11 @@ def commands(
     broker_environment = {"PATH": environment.get("PATH", "")}
     return [
         Command(BROKER, (program, "-c", str(configuration)), broker_environment, user=user.start_as),
-        Command("bridge", (sys.executable, "-m", "bridge"), environment),
-        Command("provisioner", (sys.executable, "-m", "portal.provisioner"), environment),
-        Command("portal", portal, environment),
+        Command("bridge", (sys.executable, "-m", "bridge"), environment_of("bridge", environment)),
+        Command(
+            "provisioner", (sys.executable, "-m", "portal.provisioner"), environment_of("provisioner", environment)
+        ),
+        Command("portal", portal, environment_of("portal", environment)),
     ]
 
 

@@ -4,18 +4,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar import Request, Response, post
-from litestar.exceptions import NotAuthorizedException, ValidationException
+from litestar.exceptions import (
+    NotAuthorizedException,
+    PermissionDeniedException,
+    TooManyRequestsException,
+    ValidationException,
+)
 from litestar.params import URLEncodedBody
 
-from portal import limits
+from portal import audit, limits
 from portal.accounts import sessions
-from portal.accounts.at_the_door import enter
+from portal.accounts.at_the_door import CodeWanted, enter
+from portal.accounts.second_door import enter_with_code
+from portal.audit import Action
 from portal.auth import VisitorRequest, auth_of
+from portal.errors import problem
 from portal.headers import NEVER_STORED
 from portal.parts import parts_of
+from portal.programs.bodies import LONGEST_FIELD
 from schema.models import Audience
 
-_MAX_LENGTH = 254
+_CHALLENGE = {"WWW-Authenticate": "Bearer", **NEVER_STORED}
+_WRONG = "User name and password do not fit."
+_CODE_WANTED = "This account has a second factor: send its present code, or a recovery code, as the field otp."
+_CODE_REFUSED = "The code in the field otp does not fit, or it was used already."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +40,59 @@ class BearerToken:
 
 @dataclass(frozen=True, slots=True)
 class PasswordForm:
-    """`username` is the account's e-mail address. Other fields of OAuth 2's password style are ignored."""
+    """`username` is the account's e-mail address, `otp` the code of its second factor where it has one. Other fields
+    of OAuth 2's password style are ignored.
+    """
 
     username: str
     password: str = field(repr=False)
+    otp: str = field(default="", repr=False)
 
 
 @post(
     "/auth/jwt/login",
+    operation_id="logIn",
     status_code=200,
     middleware=[limits.LOG_IN],
     tags=["Log-in"],
     summary="Get a bearer token for an e-mail address and its password",
     security=[],
+    raises=[NotAuthorizedException, TooManyRequestsException],
 )
 async def log_in(request: Request[Any, Any, Any], data: URLEncodedBody[PasswordForm]) -> Response[BearerToken]:
     """The token lives two days, or until its log-out, or until the password is set anew."""
-    if not data.username or not data.password or max(len(data.username), len(data.password)) > _MAX_LENGTH:
+    longest = max(len(data.username), len(data.password), len(data.otp))
+    if not data.username or not data.password or longest > LONGEST_FIELD:
         raise ValidationException("A form with the fields username and password is needed.")
     row = await enter(request, data.username, data.password, Audience.API)
+    if isinstance(row, CodeWanted):
+        if not data.otp:
+            return problem(401, _CODE_WANTED, _CHALLENGE, otp="required")
+        row = await enter_with_code(request, row.account_id, data.otp, Audience.API)
+        if row is None:
+            return problem(401, _CODE_REFUSED, _CHALLENGE, otp="refused")
     if row is None:
-        raise NotAuthorizedException("User name and password do not fit.")
+        return problem(401, _WRONG, _CHALLENGE)
     return Response(BearerToken(auth_of(request).bearer_token(row)), headers=NEVER_STORED)
 
 
-@post("/auth/jwt/logout", status_code=204, tags=["Log-in"], summary="End the token that asks")
+@post(
+    "/auth/jwt/logout",
+    operation_id="logOut",
+    status_code=204,
+    tags=["Log-in"],
+    summary="End the token that asks",
+    raises=[PermissionDeniedException],
+)
 async def log_out(request: VisitorRequest) -> None:
     """It opens nothing from now on; other tokens of the account live on."""
     parts = parts_of(request)
     async with parts.sessions.begin() as session:
-        await sessions.end(session, request.user.account_id, request.user.session_id)
+        if await sessions.end(session, request.user.account_id, request.user.session_id):
+            await audit.record(
+                session,
+                Action.SESSION_ENDED,
+                subject=f"session:{request.user.session_id}",
+                actor=request.user.account_id,
+                now=parts.now(),
+            )

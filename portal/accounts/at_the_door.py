@@ -1,47 +1,109 @@
 """Log-in, for pages and for programs: the pause between tries, the password, the new session."""
 
-from datetime import timedelta
-from math import ceil
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from litestar import Request
-from litestar.exceptions import TooManyRequestsException
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from portal import audit, limits
 from portal.accounts import service, sessions
 from portal.accounts.forms import email_key
-from portal.parts import parts_of
+from portal.audit import Action
+from portal.parts import Parts, parts_of
 from schema.database import reading
-from schema.models import Audience, LoginSession
+from schema.models import Account, Audience, LoginSession
 
 _log = structlog.get_logger(__name__)
 
 
-async def enter(request: Request[Any, Any, Any], email: str, password: str, audience: Audience) -> LoginSession | None:
+@dataclass(frozen=True, slots=True)
+class CodeWanted:
+    """The password was right, and the account has a second factor: ``second_door`` goes on from here."""
+
+    account_id: UUID
+    password_hash: str = field(repr=False)
+
+
+async def enter(
+    request: Request[Any, Any, Any], email: str, password: str, audience: Audience
+) -> LoginSession | CodeWanted | None:
     """A new session, or None: unknown address, wrong password or unconfirmed address, which nobody can tell apart.
 
-    Raises ``TooManyRequestsException`` with the seconds to wait; then nothing was checked.
+    ``CodeWanted`` where the password alone is not enough. Raises ``TooManyRequestsException`` with the seconds to wait;
+    then nothing was checked.
     """
-    parts = parts_of(request)
-    address, key, now = request.client.host if request.client else "", email_key(email.strip()), parts.now()
-    wait = parts.throttle.try_now(address, key, now)
-    if wait > timedelta(0):
-        seconds = ceil(wait.total_seconds())
-        raise TooManyRequestsException(headers={"Retry-After": str(seconds)})
-    async with reading(parts.sessions) as session:
-        account = await service.find(session, email.strip())
-    # A password costs the same whether there is an account or not.
-    fits = await parts.passwords.fits(account.password_hash if account else None, password)
-    if account is None or not fits or account.verified_at is None:
-        parts.throttle.failed(key, now)
+    parts, key, now = parts_of(request), email_key(email.strip()), parts_of(request).now()
+    account, fits = await tried(request, email, password)
+    if account is None or not fits:
         _log.info("login.refused", audience=audience)
+        await _note_refusal(parts, account.id if account else None, key, audience, now)
         return None
-    parts.throttle.succeeded(address, key)
     outdated = parts.passwords.outdated(account.password_hash)
     renewed = await parts.passwords.hashed(password) if outdated else account.password_hash
     async with parts.sessions.begin() as session:
         if outdated:
             await service.keep_hash(session, account.id, renewed, instead_of=account.password_hash)
-        return await sessions.begin(
-            session, account.id, audience=audience, user_agent=request.headers.get("user-agent", ""), now=now
+        if account.totp_sealed is not None:
+            return CodeWanted(account.id, renewed)
+        return await admit(session, request, account.id, audience)
+
+
+async def admit(
+    session: AsyncSession,
+    request: Request[Any, Any, Any],
+    account_id: UUID,
+    audience: Audience,
+    **details: audit.Detail,
+) -> LoginSession:
+    """Begin the session of somebody who has shown everything that the account asks for."""
+    now = parts_of(request).now()
+    row = await sessions.begin(
+        session, account_id, audience=audience, user_agent=request.headers.get("user-agent", ""), now=now
+    )
+    await audit.record(
+        session,
+        Action.LOGGED_IN,
+        subject=audit.account(account_id),
+        actor=account_id,
+        details={"audience": audience.value, "session": str(row.id), **details},
+        now=now,
+    )
+    return row
+
+
+async def tried(request: Request[Any, Any, Any], email: str, password: str) -> tuple[Account | None, bool]:
+    """The account of this address and whether it may enter with this password; a wrong one is counted.
+
+    Also for forms that ask a signed-in person for the password again: whoever has stolen a cookie must not guess there
+    what log-in slows down. Raises ``TooManyRequestsException`` with the seconds to wait; then nothing was checked.
+    """
+    parts = parts_of(request)
+    address, key, now = limits.address_of(request), email_key(email.strip()), parts.now()
+    limits.refuse_for(await parts.throttle.try_now(address, key, now))
+    async with reading(parts.sessions) as session:
+        account = await service.find(session, email.strip())
+    # A password costs the same whether there is an account or not.
+    fits = await parts.passwords.fits(account.password_hash if account else None, password)
+    if account is None or not fits or account.verified_at is None or account.disabled_at is not None:
+        await parts.throttle.failed(key, now)
+        return account, False
+    await parts.throttle.succeeded(address, key)
+    return account, True
+
+
+async def _note_refusal(
+    parts: Parts, account_id: UUID | None, email_key: str, audience: Audience, now: datetime
+) -> None:
+    """One entry whether there is an account or not: the time of the answer must not tell."""
+    secret = parts.settings.auth_secret.get_secret_value()
+    known_by = audit.known_by(secret, email_key)
+    subject = audit.account(account_id) if account_id else known_by
+    details = {"audience": audience.value}
+    async with parts.sessions.begin() as session:
+        await audit.record(
+            session, Action.LOG_IN_REFUSED, subject=subject, actor=audit.NOBODY, details=details, now=now
         )

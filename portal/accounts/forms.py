@@ -1,17 +1,40 @@
 """What people type to sign up and log in, and what is wrong with it, in sentences. No database, no HTTP."""
 
-from typing import Annotated, Self
+from typing import Annotated
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from portal.accounts import guessable
+from portal.words import N_, SOURCE, _, reader
 
 PASSWORD_MIN = 12
 PASSWORD_MAX = 128
-FEWEST_DIFFERENT_CHARACTERS = 5
 DEFAULT_ZONE = "UTC"
 
 _ZONES = available_timezones()
+
+
+# The library's English sentences that people meet; the others are about rare kinds of addresses.
+_ADDRESS_FAULTS = (
+    N_("An email address must have an @-sign."),
+    N_("An email address cannot have more than one @-sign."),
+    N_("There must be something before the @-sign."),
+    N_("There must be something after the @-sign."),
+    N_("The part after the @-sign is not valid. It should have a period."),
+    N_("An email address cannot have a period immediately before the @-sign."),
+    N_("An email address cannot have a period immediately after the @-sign."),
+    N_("An email address cannot end with a period."),
+    N_("An email address cannot start with a period."),
+    N_("An email address cannot have two periods in a row."),
+)
+
+
+def _address_fault(english: str) -> str:
+    if reader().language == SOURCE:
+        return english
+    return _(english) if english in _ADDRESS_FAULTS else _("This is no e-mail address that mail can be sent to.")
 
 
 def _email(text: str) -> str:
@@ -19,13 +42,24 @@ def _email(text: str) -> str:
     try:
         return validate_email(text.strip(), check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(_address_fault(str(error))) from None
 
 
 def _password(text: str) -> str:
-    if len(set(text.casefold())) < FEWEST_DIFFERENT_CHARACTERS:
-        raise ValueError("Please use more different characters.")
-    return text
+    """The password as it is hashed. The longest is what was typed; the shortest is what is left of it."""
+    password = guessable.normalised(text)
+    if len(password) < PASSWORD_MIN:
+        raise ValueError(_("Please write at least %(min_length)s characters.", min_length=PASSWORD_MIN))
+    if reason := guessable.refused_because(password):
+        raise ValueError(reason)
+    return password
+
+
+def not_about(password: str, *owner: str) -> str:
+    """The password again. Raises ``ValueError`` with a sentence where it is made of its owner's address or name."""
+    if reason := guessable.refused_because(password, owner):
+        raise ValueError(reason)
+    return password
 
 
 def email_key(email: str) -> str:
@@ -55,11 +89,10 @@ class SignUp(_Form):
     def _known_zone(cls, guess: str) -> str:
         return guess if guess in _ZONES else DEFAULT_ZONE
 
-    @model_validator(mode="after")
-    def _password_is_not_the_address(self) -> Self:
-        if self.password.casefold() in (self.email.casefold(), self.email.casefold().partition("@")[0]):
-            raise ValueError("Please choose a password that is not your e-mail address.")
-        return self
+    @field_validator("password")
+    @classmethod
+    def _not_about_the_owner(cls, password: str, typed: ValidationInfo) -> str:
+        return not_about(password, typed.data.get("email", ""))
 
 
 class LogIn(_Form):

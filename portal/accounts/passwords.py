@@ -10,6 +10,8 @@ from anyio import to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from portal.accounts.guessable import normalised
+
 AT_ONCE = 2
 
 # OWASP's second choice (19 MiB, 2, 1) for boards with little memory; elsewhere the library's own (RFC 9106).
@@ -26,8 +28,8 @@ class Passwords:
         self._nobodys: str | None = None
 
     async def hashed(self, password: str) -> str:
-        """What is stored of ``password``."""
-        return await to_thread.run_sync(self._profile.hash, password, limiter=self._turns)
+        """What is stored of ``password``, however its letters were written (NFKC)."""
+        return await to_thread.run_sync(self._profile.hash, normalised(password), limiter=self._turns)
 
     async def fits(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` is the one that was stored. None (no such account) takes just as long and never fits."""
@@ -42,7 +44,7 @@ class Passwords:
 
     async def _compare(self, stored: str, password: str) -> bool:
         try:
-            return await to_thread.run_sync(self._profile.verify, stored, password, limiter=self._turns)
+            return await to_thread.run_sync(self._profile.verify, stored, normalised(password), limiter=self._turns)
         except (VerificationError, InvalidHashError):
             return False
 

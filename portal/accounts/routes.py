@@ -7,28 +7,33 @@ from litestar.background_tasks import BackgroundTask
 from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
-from portal import limits
+from portal import audit, limits
 from portal.accounts import mailed_tokens, service, sessions
-from portal.accounts.at_the_door import enter
+from portal.accounts.at_the_door import CodeWanted, enter
 from portal.accounts.forms import Confirmation, LogIn, MailMe, NewPassword, SignUp
 from portal.accounts.mailed_tokens import TokenSpent
+from portal.accounts.second_door import to_the_second_door
+from portal.audit import Action
 from portal.auth import VisitorRequest, auth_of
 from portal.headers import NO_REFERRER
 from portal.landing import safe_next
 from portal.parts import Parts, parts_of
 from portal.submitted import EMPTY, Submitted, check, submitted
 from portal.templating import page, see_other
+from portal.words import N_, _
 from schema.database import reading
 from schema.models import Account, Audience, TokenPurpose
 
 AnyRequest = Request[Any, Any, Any]
 
 _NOTICES = {
-    "confirmed": "Your address is confirmed. Please log in.",
-    "password": "Your new password is set, and every device is logged out. Please log in.",
-    "bye": "You are logged out.",
+    "confirmed": N_("Your address is confirmed. Please log in."),
+    "password": N_("Your new password is set, and every device is logged out. Please log in."),
+    "bye": N_("You are logged out."),
+    "address": N_("Your new address is set, and every device is logged out. Please log in with it."),
+    "kept": N_("Your account stays. Nothing will be deleted."),
 }
-_NO_LOG_IN = "E-mail and password do not fit, or the address is not confirmed yet."
+_NO_LOG_IN = N_("E-mail and password do not fit, or the address is not confirmed yet.")
 
 
 @get("/signup")
@@ -46,6 +51,7 @@ async def sign_up(request: AnyRequest) -> Template | Redirect:
     typed = check(SignUp, await submitted(request))
     if isinstance(typed, Submitted):
         return page(request, "accounts/signup.html", status=422, form=typed)
+    await limits.mail_asked(request)
     password_hash = await parts.passwords.hashed(typed.password)
     async with parts.sessions.begin() as session:
         waiting = await service.sign_up(
@@ -66,7 +72,7 @@ async def sign_up_sent(request: AnyRequest) -> Template:
 async def confirm_form(request: AnyRequest, token: FromQuery[str] = "") -> Template:
     """A button: mail scanners follow links, and a link alone must change nothing."""
     if not await _is_good(parts_of(request), token, TokenPurpose.VERIFY):
-        return _spent(request, TokenPurpose.VERIFY)
+        return spent(request, TokenPurpose.VERIFY)
     return page(request, "accounts/verify.html", token=token, headers=NO_REFERRER)
 
 
@@ -76,12 +82,12 @@ async def confirm(request: AnyRequest) -> Template | Redirect:
     parts = parts_of(request)
     typed = check(Confirmation, await submitted(request))
     if isinstance(typed, Submitted):
-        return _spent(request, TokenPurpose.VERIFY)
+        return spent(request, TokenPurpose.VERIFY)
     try:
         async with parts.sessions.begin() as session:
-            await service.confirm(session, typed.token, key=parts.links.key, server=parts.store_server, now=parts.now())
+            await service.confirm(session, typed.token, key=parts.links.key, now=parts.now())
     except TokenSpent:
-        return _spent(request, TokenPurpose.VERIFY)
+        return spent(request, TokenPurpose.VERIFY)
     return see_other("/login?notice=confirmed")
 
 
@@ -97,6 +103,7 @@ async def confirm_again(request: AnyRequest) -> Template | Redirect:
     typed = check(MailMe, await submitted(request))
     if isinstance(typed, Submitted):
         return page(request, "accounts/verify_again.html", status=422, form=typed)
+    await limits.mail_asked(request)
     # After the answer: looking for the account must not show in the time the answer takes.
     return see_other("/mail-sent", after=BackgroundTask(_mail_confirmation, parts_of(request), typed.email))
 
@@ -113,6 +120,7 @@ async def forgotten(request: AnyRequest) -> Template | Redirect:
     typed = check(MailMe, await submitted(request))
     if isinstance(typed, Submitted):
         return page(request, "accounts/reset.html", status=422, form=typed)
+    await limits.mail_asked(request)
     return see_other("/mail-sent", after=BackgroundTask(_mail_reset, parts_of(request), typed.email))
 
 
@@ -126,7 +134,7 @@ async def mail_sent(request: AnyRequest) -> Template:
 async def new_password_form(request: AnyRequest, token: FromQuery[str] = "") -> Template:
     """The form a reset mail leads to."""
     if not await _is_good(parts_of(request), token, TokenPurpose.RESET):
-        return _spent(request, TokenPurpose.RESET)
+        return spent(request, TokenPurpose.RESET)
     return page(request, "accounts/reset_set.html", token=token, form=EMPTY, headers=NO_REFERRER)
 
 
@@ -141,7 +149,7 @@ async def new_password(request: AnyRequest) -> Template | Redirect:
         return page(request, "accounts/reset_set.html", status=422, token=token, form=typed, headers=NO_REFERRER)
     # Hashing is dear: a token that is no good is turned away before it.
     if not await _is_good(parts, typed.token, TokenPurpose.RESET):
-        return _spent(request, TokenPurpose.RESET)
+        return spent(request, TokenPurpose.RESET)
     password_hash = await parts.passwords.hashed(typed.password)
     try:
         async with parts.sessions.begin() as session:
@@ -150,11 +158,10 @@ async def new_password(request: AnyRequest) -> Template | Redirect:
                 typed.token,
                 password_hash,
                 links=parts.links,
-                server=parts.store_server,
                 now=parts.now(),
             )
     except TokenSpent:
-        return _spent(request, TokenPurpose.RESET)
+        return spent(request, TokenPurpose.RESET)
     parts.mailer.wake()
     return see_other("/login?notice=password")
 
@@ -166,7 +173,7 @@ async def log_in_form(request: AnyRequest, notice: FromQuery[str] = "") -> Templ
     if request.user is not None:
         return see_other(wanted)
     form = Submitted({"next": wanted})
-    return page(request, "accounts/login.html", form=form, notice=_NOTICES.get(notice, ""))
+    return page(request, "accounts/login.html", form=form, notice=_(_NOTICES.get(notice, "")))
 
 
 @post("/login", middleware=[limits.LOG_IN])
@@ -176,8 +183,10 @@ async def log_in(request: AnyRequest) -> Template | Redirect:
     if isinstance(typed, Submitted):
         return page(request, "accounts/login.html", status=422, form=typed, notice="")
     row = await enter(request, typed.email, typed.password, Audience.PAGE)
+    if isinstance(row, CodeWanted):
+        return to_the_second_door(request, row, then=typed.next)
     if row is None:
-        return page(request, "accounts/login.html", status=422, form=form.wrong("", _NO_LOG_IN), notice="")
+        return page(request, "accounts/login.html", status=422, form=form.wrong("", _(_NO_LOG_IN)), notice="")
     return see_other(safe_next(typed.next), cookies=[auth_of(request).page_cookie(row)])
 
 
@@ -186,7 +195,14 @@ async def log_out(request: VisitorRequest) -> Redirect:
     """End this device's session."""
     parts = parts_of(request)
     async with parts.sessions.begin() as session:
-        await sessions.end(session, request.user.account_id, request.user.session_id)
+        if await sessions.end(session, request.user.account_id, request.user.session_id):
+            await audit.record(
+                session,
+                Action.SESSION_ENDED,
+                subject=f"session:{request.user.session_id}",
+                actor=request.user.account_id,
+                now=parts.now(),
+            )
     return see_other("/login?notice=bye", cookies=[auth_of(request).farewell_cookie()])
 
 
@@ -195,7 +211,8 @@ async def _is_good(parts: Parts, token: str, purpose: TokenPurpose) -> bool:
         return await mailed_tokens.is_good(session, token, purpose=purpose, key=parts.links.key, now=parts.now())
 
 
-def _spent(request: AnyRequest, purpose: TokenPurpose) -> Template:
+def spent(request: AnyRequest, purpose: TokenPurpose) -> Template:
+    """What a link leads to that was used already or is too old: the way to a new one."""
     return page(request, "accounts/link_spent.html", status=410, purpose=purpose.value, headers=NO_REFERRER)
 
 

@@ -11,28 +11,38 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from portal import letters
+from portal import audit, letters
 from portal.accounts import mailed_tokens, sessions
 from portal.accounts.forms import email_key
 from portal.accounts.links import MailedLinks
 from portal.accounts.mailed_tokens import TokenSpent
-from portal.mail import owe, too_many_lately
+from portal.audit import Action
+from portal.mail import owe, owed_lately, too_many_lately
+from portal.words import reader
 from schema.changes import registry_changed
 from schema.models import Account, Grant, Owner, OwnerPlacement, Role, TokenPurpose
 
 OWNER_NAME = "Home"
 
 
-async def find(session: AsyncSession, email: str) -> Account | None:
-    """The account of this address, confirmed or not."""
+async def find(session: AsyncSession, email: str, *, locked: bool = False) -> Account | None:
+    """The account of this address, confirmed or not; ``locked`` keeps other writers of it waiting until the commit."""
     if "\0" in email:
         # PostgreSQL's text cannot hold it and says so with an error.
         return None
-    return (await session.scalars(select(Account).where(Account.email_key == email_key(email)))).one_or_none()
+    statement = select(Account).where(Account.email_key == email_key(email))
+    return (await session.scalars(statement.with_for_update() if locked else statement)).one_or_none()
 
 
 async def create(
-    session: AsyncSession, email: str, password_hash: str, time_zone: str, *, now: datetime, is_admin: bool = False
+    session: AsyncSession,
+    email: str,
+    password_hash: str,
+    time_zone: str,
+    *,
+    now: datetime,
+    is_admin: bool = False,
+    language: str = "",
 ) -> Account | None:
     """Account, owner and the grant between them; None where the address has an account already."""
     account = Account(
@@ -41,6 +51,7 @@ async def create(
         email_key=email_key(email),
         password_hash=password_hash,
         is_admin=is_admin,
+        language=language,
         created_at=now,
     )
     try:
@@ -62,13 +73,19 @@ async def sign_up(
 
     Returns an account that waits for its confirmation already: then ``sign_up_again`` has to follow.
     """
-    account = await create(session, email, password_hash, time_zone, now=now)
+    account = await create(session, email, password_hash, time_zone, now=now, language=reader().language)
     if account is not None:
+        await _note(session, Action.SIGNED_UP, account.id, audit.NOBODY, now)
         await _send_confirmation(session, account, links=links, now=now)
         return None
-    known = await find(session, email)
+    known = await find(session, email, locked=True)
+    if known is not None:
+        # It costs what the entry of a new account costs: the time of the answer tells nothing.
+        await _note(session, Action.SIGNED_UP_AGAIN, known.id, audit.NOBODY, now)
     if known is not None and known.verified_at is not None:
-        await owe(session, known.email, letters.account_exists(links.base_url), now=now)
+        letter = letters.account_exists(links.base_url, language=known.language)
+        if not await owed_lately(session, known.email, letter.subject, now=now):
+            await owe(session, known.email, letter, sealer=links.sealer, now=now)
         return None
     return known
 
@@ -97,40 +114,45 @@ async def sign_up_again(
     await _send_reset(session, account, links=links, now=now)
 
 
-async def send_confirmation_again(session: AsyncSession, email: str, *, links: MailedLinks, now: datetime) -> None:
+async def send_confirmation_again(
+    session: AsyncSession, email: str, *, links: MailedLinks, now: datetime, actor: audit.Actor = audit.NOBODY
+) -> None:
     """A new confirmation link for an account that still waits for it; nothing for anybody else."""
     account = await find(session, email)
     if account is not None and account.verified_at is None:
+        await _note(session, Action.CONFIRMATION_ASKED, account.id, actor, now)
         await _send_confirmation(session, account, links=links, now=now)
 
 
-async def confirm(session: AsyncSession, token: str, *, key: str, server: str, now: datetime) -> None:
+async def confirm(session: AsyncSession, token: str, *, key: str, now: datetime) -> None:
     """The address is the account's. Its owners get a place in the store. Raises ``TokenSpent``."""
     account_id = await mailed_tokens.redeem(session, token, purpose=TokenPurpose.VERIFY, key=key, now=now)
-    await mark_verified(session, account_id, server=server, now=now)
+    await _note(session, Action.CONFIRMED, account_id, account_id, now)
+    await mark_verified(session, account_id, now=now)
 
 
-async def mark_verified(session: AsyncSession, account_id: UUID, *, server: str, now: datetime) -> None:
-    """From now on the account can log in; the provisioner is told to prepare its owner's place on ``server``."""
+async def mark_verified(session: AsyncSession, account_id: UUID, *, now: datetime) -> None:
+    """From now on the account can log in; the provisioner is told to prepare its owner's place, and chooses where."""
     marked = update(Account).where(Account.id == account_id, Account.verified_at.is_(None)).values(verified_at=now)
     if not (await session.execute(marked.returning(Account.id))).first():
         return
     owners = select(Grant.owner_id).where(Grant.account_id == account_id, Grant.role == Role.OWNER)
     placed = select(OwnerPlacement.owner_id)
     for owner_id in (await session.scalars(owners.where(Grant.owner_id.not_in(placed)))).all():
-        session.add(OwnerPlacement(owner_id=owner_id, server=server, updated_at=now))
-    await registry_changed(session)
+        session.add(OwnerPlacement(owner_id=owner_id, updated_at=now))
+        await registry_changed(session, owner_id=owner_id)
 
 
 async def forgotten_password(session: AsyncSession, email: str, *, links: MailedLinks, now: datetime) -> None:
     """A link that sets a new password, to whoever reads the mailbox of an existing account."""
     account = await find(session, email)
     if account is not None:
+        await _note(session, Action.RESET_ASKED, account.id, audit.NOBODY, now)
         await _send_reset(session, account, links=links, now=now)
 
 
 async def set_password(
-    session: AsyncSession, token: str, password_hash: str, *, links: MailedLinks, server: str, now: datetime
+    session: AsyncSession, token: str, password_hash: str, *, links: MailedLinks, now: datetime
 ) -> None:
     """Set the password, log every device out, say so by mail. The link came by mail, so it confirms the address too.
 
@@ -141,10 +163,18 @@ async def set_password(
     if account is None:
         raise TokenSpent
     account.password_hash = password_hash
+    await _note(session, Action.PASSWORD_SET, account_id, account_id, now)
     await sessions.end_all(session, account_id)
-    await mark_verified(session, account_id, server=server, now=now)
+    await mark_verified(session, account_id, now=now)
     # Whoever is able to fill the mailbox must not be able to keep this one from it.
-    await owe(session, account.email, letters.password_changed(links.base_url), now=now, always=True)
+    await owe(
+        session,
+        account.email,
+        letters.password_changed(links.base_url, language=account.language),
+        sealer=links.sealer,
+        now=now,
+        always=True,
+    )
 
 
 async def keep_hash(session: AsyncSession, account_id: UUID, password_hash: str, *, instead_of: str) -> None:
@@ -156,22 +186,52 @@ async def keep_hash(session: AsyncSession, account_id: UUID, password_hash: str,
     )
 
 
-async def make_admin(session: AsyncSession, account_id: UUID) -> None:
+async def settle(session: AsyncSession, account_id: UUID, password_hash: str) -> bool:
+    """Where nobody has confirmed the address, only this password counts; False where somebody has. For the commands.
+
+    Whoever signed up need not be who reads the mailbox, and must not come in with the password that he chose.
+    """
+    unsettled = update(Account).where(Account.id == account_id, Account.verified_at.is_(None))
+    if not (await session.execute(unsettled.values(password_hash=password_hash).returning(Account.id))).first():
+        return False
+    for purpose in (TokenPurpose.VERIFY, TokenPurpose.RESET):
+        await mailed_tokens.withdraw(session, account_id, purpose=purpose)
+    await sessions.end_all(session, account_id)
+    return True
+
+
+async def make_admin(session: AsyncSession, account_id: UUID, *, now: datetime) -> None:
     """Give the account administration; for the command line alone."""
     await session.execute(update(Account).where(Account.id == account_id).values(is_admin=True))
+    await _note(session, Action.ROLE_GRANTED, account_id, audit.COMMAND, now, role="admin")
+
+
+async def _note(
+    session: AsyncSession, action: Action, account_id: UUID, actor: audit.Actor, now: datetime, **details: audit.Detail
+) -> None:
+    await audit.record(session, action, subject=audit.account(account_id), actor=actor, details=details, now=now)
 
 
 async def _send_confirmation(session: AsyncSession, account: Account, *, links: MailedLinks, now: datetime) -> None:
-    """Nothing where the mail would be dropped: a new token ends the older ones, and one of those was delivered."""
+    """Nothing where the mail would be dropped: a new token ends the older ones, and one of those was delivered.
+
+    Nothing for a form sent twice, either: its mail is on its way.
+    """
+    if await mailed_tokens.issued_just_now(session, account.id, purpose=TokenPurpose.VERIFY, now=now):
+        return
     if await too_many_lately(session, account.email, now=now):
         return
     token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.VERIFY, key=links.key, now=now)
-    await owe(session, account.email, letters.confirm_address(links.base_url, token), now=now)
+    letter = letters.confirm_address(links.base_url, token, language=account.language)
+    await owe(session, account.email, letter, sealer=links.sealer, now=now)
 
 
 async def _send_reset(session: AsyncSession, account: Account, *, links: MailedLinks, now: datetime) -> None:
-    """Nothing where the mail would be dropped, as above."""
-    if await too_many_lately(session, account.email, now=now):
+    """Nothing where the mail would be dropped or is on its way, as above."""
+    if await mailed_tokens.issued_just_now(session, account.id, purpose=TokenPurpose.RESET, now=now):
+        return
+    if await too_many_lately(session, account.email, now=now, reset=True):
         return
     token = await mailed_tokens.issue(session, account.id, purpose=TokenPurpose.RESET, key=links.key, now=now)
-    await owe(session, account.email, letters.set_password(links.base_url, token), now=now)
+    letter = letters.set_password(links.base_url, token, language=account.language)
+    await owe(session, account.email, letter, sealer=links.sealer, now=now, reset=True)

@@ -1,119 +1,123 @@
-"""What an administrator is shown: counts and troubles of the whole installation, never a secret or a payload."""
+"""The installation at a glance, for an administrator: counts, what is behind, what does not answer. No secrets.
 
-from collections.abc import Sequence
+What the pages about a subject count is counted here in the same way, so that a number and its list agree.
+"""
+
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from portal.admin.collectors import service as collectors
+from portal.admin.jobs.service import UNFINISHED
 from schema.models import (
+    ONLY_ROW,
     Account,
     ClaimState,
+    Collector,
     DeadLetter,
     Feed,
     Inverter,
+    LiveRow,
     Login,
     OutboxMail,
     Owner,
     OwnerPlacement,
     PasswordFileGeneration,
     Placement,
-    PlacementState,
     RegistryVersion,
 )
 
-_MOST_ROWS = 50
-
 
 @dataclass(frozen=True, slots=True)
-class PendingPlace:
-    """An organisation or bucket that is not made yet; ``last_error`` says why, where something failed."""
+class Counts:
+    """How many there are. ``jobs`` are places not made or not erased yet, ``failed_jobs`` those with an error."""
 
-    kind: str
-    id: str
-    last_error: str
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Equal messages of one login that could not become readings."""
-
-    login: str
-    topic: str
-    reason: str
-    detail: str
-    count: int
-    last_seen_at: datetime
+    accounts: int
+    unconfirmed: int
+    disabled: int
+    owners: int
+    inverters: int
+    proved: int
+    logins: int
+    disputes: int
+    jobs: int
+    failed_jobs: int
+    mails: int
+    retried_mails: int
+    letters: int
+    stopped_collectors: int
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The whole at a glance. ``applied`` lagging behind ``registry_version`` means new logins do not work yet."""
+    """``applied`` lagging behind ``registry_version`` means that new logins do not work yet. ``heard_at`` is when the
+    bridge last noted a message of anybody.
+    """
 
-    counts: Sequence[tuple[str, int]]
+    counts: Counts
     registry_version: int
     written: int
     applied: int
-    pending: Sequence[PendingPlace]
-    troubles: Sequence[Trouble]
+    heard_at: datetime | None
+
+    @property
+    def behind(self) -> bool:
+        """Whether the broker does not know the newest logins yet."""
+        return self.applied < self.registry_version
 
 
 async def installation(session: AsyncSession) -> Installation:
-    """Everything on the administrator's page; the caller has made sure that it is one."""
-    generation = await session.get(PasswordFileGeneration, 1)
+    """Everything that the database tells; the caller has made sure that an administrator asks. ``heard_at`` is not in
+    it.
+    """
+    generation = await session.get(PasswordFileGeneration, ONLY_ROW)
     version = (await session.scalars(select(RegistryVersion.version))).one_or_none()
     return Installation(
         counts=await _counts(session),
         registry_version=version or 0,
         written=generation.written if generation else 0,
         applied=generation.applied if generation else 0,
-        pending=await _pending(session),
-        troubles=await _troubles(session),
+        heard_at=None,
     )
 
 
-async def _counts(session: AsyncSession) -> Sequence[tuple[str, int]]:
+async def heard_at(live_engine: AsyncEngine) -> datetime | None:
+    """The newest arrival of a message that became a live row."""
+    async with AsyncSession(live_engine) as session:
+        return (await session.execute(select(func.max(LiveRow.seen_at)))).scalar_one()
+
+
+async def _counts(session: AsyncSession) -> Counts:
+    contested = select(Feed.id).where(Feed.inverter_id == Inverter.id, Feed.claim_state == ClaimState.DISPUTED)
+    living = Inverter.deleted_at.is_(None)
+    owners, buckets = OwnerPlacement.state.in_(UNFINISHED), Placement.state.in_(UNFINISHED)
     asked: dict[str, tuple[type[Any], tuple[ColumnElement[bool], ...]]] = {
-        "Accounts": (Account, ()),
-        "Accounts not confirmed yet": (Account, (Account.verified_at.is_(None),)),
-        "Owners": (Owner, ()),
-        "Inverters": (Inverter, (Inverter.deleted_at.is_(None),)),
-        "Inverters with a proved serial": (Inverter, (Inverter.active_serial.is_not(None),)),
-        "Logins": (Login, (Login.revoked_at.is_(None),)),
-        "Disputed serials": (Feed, (Feed.claim_state == ClaimState.DISPUTED,)),
-        "Mails waiting": (OutboxMail, (OutboxMail.sent_at.is_(None),)),
-        "Kinds of messages set aside": (DeadLetter, ()),
+        "accounts": (Account, ()),
+        "unconfirmed": (Account, (Account.verified_at.is_(None),)),
+        "disabled": (Account, (Account.disabled_at.is_not(None),)),
+        "owners": (Owner, ()),
+        "inverters": (Inverter, (living,)),
+        "proved": (Inverter, (Inverter.active_serial.is_not(None),)),
+        "logins": (Login, (Login.revoked_at.is_(None),)),
+        "owner_jobs": (OwnerPlacement, (owners,)),
+        "owner_errors": (OwnerPlacement, (owners, OwnerPlacement.last_error != "")),
+        "inverter_jobs": (Placement, (buckets,)),
+        "inverter_errors": (Placement, (buckets, Placement.last_error != "")),
+        "mails": (OutboxMail, (OutboxMail.sent_at.is_(None),)),
+        "retried_mails": (OutboxMail, (OutboxMail.sent_at.is_(None), OutboxMail.attempts > 1)),
+        "letters": (DeadLetter, (DeadLetter.count > 0,)),
+        "stopped_collectors": (Collector, (collectors.stopped(),)),
     }
     columns = [
-        select(func.count()).select_from(table).where(*conditions).scalar_subquery()
-        for table, conditions in asked.values()
+        select(func.count()).select_from(table).where(*conditions).scalar_subquery().label(name)
+        for name, (table, conditions) in asked.items()
     ]
-    row = (await session.execute(select(*columns))).one()
-    return list(zip(asked, row, strict=True))
-
-
-async def _pending(session: AsyncSession) -> Sequence[PendingPlace]:
-    owners = await session.scalars(
-        select(OwnerPlacement)
-        .where(OwnerPlacement.state == PlacementState.PENDING)
-        .order_by(OwnerPlacement.updated_at)
-        .limit(_MOST_ROWS)
-    )
-    inverters = await session.scalars(
-        select(Placement)
-        .where(Placement.state == PlacementState.PENDING)
-        .order_by(Placement.updated_at)
-        .limit(_MOST_ROWS)
-    )
-    return [
-        *(PendingPlace("owner", str(row.owner_id), row.last_error, row.updated_at) for row in owners),
-        *(PendingPlace("inverter", str(row.inverter_id), row.last_error, row.updated_at) for row in inverters),
-    ]
-
-
-async def _troubles(session: AsyncSession) -> Sequence[Trouble]:
-    rows = await session.scalars(select(DeadLetter).order_by(DeadLetter.last_seen_at.desc()).limit(_MOST_ROWS))
-    return [Trouble(row.login, row.topic, row.reason, row.detail, row.count, row.last_seen_at) for row in rows]
+    disputes = select(func.count(Inverter.serial.distinct())).where(living, contested.exists())
+    row = (await session.execute(select(*columns, disputes.scalar_subquery().label("disputes")))).mappings().one()
+    jobs = {"jobs": row["owner_jobs"] + row["inverter_jobs"]}
+    errors = {"failed_jobs": row["owner_errors"] + row["inverter_errors"]}
+    plain = {name: row[name] for name in Counts.__dataclass_fields__ if name in row}
+    return Counts(**plain, **jobs, **errors)

@@ -1,28 +1,46 @@
-"""What a collector may tell about a device. No database, no HTTP."""
+"""What a collector asks for, and may tell about a device. No database, no HTTP."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 MOST_RATED_W = 1_000_000
 MOST_MPPTS = 32
+LONGEST_VERSION = 64
+LONGEST_SERIAL = 254
+VERSION_PATTERN = "^[ -~]+$"
+"""What can be seen of ASCII: versions of firmware have nothing else."""
 
 
-class Metadata(BaseModel):
-    """At least one of the three. ``rated_power`` is in watts; names as in the original system."""
+def _number(sent: object) -> object:
+    # Litestar asks pydantic to be lenient, whatever the model says of itself.
+    if isinstance(sent, str | bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic collects no other error
+    return sent
 
+
+Count = Annotated[int, BeforeValidator(_number)]
+
+
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sw_version: str | None = Field(default=None, min_length=1, max_length=64)
-    rated_power: int | None = Field(default=None, ge=1, le=MOST_RATED_W)
-    number_of_mppts: int | None = Field(default=None, ge=1, le=MOST_MPPTS)
 
-    @field_validator("sw_version")
-    @classmethod
-    def _printable(cls, text: str | None) -> str | None:
-        if text is not None and not text.isprintable():
-            raise ValueError("must consist of characters that can be seen")
-        return text
+class WhichSerial(_Body):
+    """A serial as anybody writes it; one that is none is as good as an unknown one."""
+
+    serial: str = Field(max_length=LONGEST_SERIAL)
+
+
+class Metadata(_Body):
+    """At least one of the three, in the types they have ("800" is no number); null is as good as left out.
+
+    ``rated_power`` is in watts; names as in the original system.
+    """
+
+    sw_version: str | None = Field(default=None, min_length=1, max_length=LONGEST_VERSION, pattern=VERSION_PATTERN)
+    rated_power: Count | None = Field(default=None, ge=1, le=MOST_RATED_W)
+    number_of_mppts: Count | None = Field(default=None, ge=1, le=MOST_MPPTS)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

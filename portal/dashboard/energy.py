@@ -10,6 +10,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from portal.dashboard.days import Day
+from portal.dashboard.numbers import of_reader
+from portal.words import _
 from schema.timeseries.port import CounterDay, Sample
 
 MAX_DAY_KWH = 2_400.0
@@ -22,6 +24,10 @@ CREDITED_GAP = timedelta(hours=24)
 """A night and an outage: what the counter gained over a longer silence belongs to no single day."""
 MAX_POWER_GAP_S = 900.0
 """Power is not guessed over a longer silence."""
+
+# What every day of that source says; pages have shorter words for them.
+FROM_POWER = "Estimated from power; gaps are not counted."
+OWN_DAY_COUNTER = "The publisher's own day counter; it has no lifetime counter."
 
 
 class EnergySource(StrEnum):
@@ -68,9 +74,10 @@ def from_counter(day: Day, counter: CounterDay, now: datetime) -> DayEnergy:
         # The counter fell inside the day: what it had gained before, and what it shows since its restart.
         after = last.value if last.value <= RESTART_CREDIT_KWH else 0.0
         gained = (top - base.value) + after
-        repairs = (*repairs, "The counter started again during the day.")
+        repairs = (*repairs, _("The counter started again during the day."))
     if gained > MAX_DAY_KWH or (counter.before is None and first.value == 0.0 and top > MAX_DAY_KWH / 10):
-        return unknown(day.date, f"The counter jumped by {gained:.0f} kWh, which no inverter makes in a day.")
+        kwh = of_reader().number(gained)
+        return unknown(day.date, _("The counter jumped by %(kwh)s kWh, which no inverter makes in a day.", kwh=kwh))
     return DayEnergy(day.date, max(gained, 0.0), EnergySource.COUNTER, _coverage(day, base.at, last.at, now), repairs)
 
 
@@ -80,13 +87,15 @@ def _base(before: Sample | None, first: Sample, last: Sample) -> tuple[Sample, t
         return first, ()
     gap_kwh = first.value - before.value
     if max(first.value, last.value) < before.value - RESOLUTION_KWH / 2:
-        return first, ("The counter started again since the day before.",)
+        return first, (_("The counter started again since the day before."),)
     if before.value == 0.0 and gap_kwh > RESTART_CREDIT_KWH:
-        return first, ("A counter of 0 the evening before was no measurement.",)
+        return first, (_("A counter of 0 the evening before was no measurement."),)
     if first.at - before.at <= CREDITED_GAP:
         return before, ()
     if gap_kwh > RESOLUTION_KWH / 2:
-        return first, (f"{gap_kwh:.1f} kWh came in while nothing was received; they belong to no single day.",)
+        kwh = of_reader().number(gap_kwh, 1)
+        sentence = _("%(kwh)s kWh came in while nothing was received; they belong to no single day.", kwh=kwh)
+        return first, (sentence,)
     return first, ()
 
 
@@ -95,11 +104,11 @@ def from_day_counter(day: Day, counter: CounterDay, now: datetime) -> DayEnergy:
     first, last, before = counter.first, counter.last, counter.before
     if first is None or last is None:
         return unknown(day.date)
-    repairs: tuple[str, ...] = ("The publisher's own day counter; it has no lifetime counter.",)
+    repairs: tuple[str, ...] = (OWN_DAY_COUNTER,)
     value = last.value
     if before is not None and first.value >= before.value > 0 and last.value >= first.value:
         value = last.value - before.value
-        repairs = (*repairs, "It did not start again at midnight; only what it gained is counted.")
+        repairs = (*repairs, _("It did not start again at midnight; only what it gained is counted."))
     return DayEnergy(day.date, value, EnergySource.DAY_COUNTER, _coverage(day, day.start, last.at, now), repairs)
 
 
@@ -121,7 +130,7 @@ def from_power(day: Day, windows: Sequence[tuple[datetime, float]], window_s: fl
         counted_s += window_s
         previous = (at, watts)
     coverage = counted_s / (counted_s + lost_s)
-    repairs = ("Estimated from power; gaps are not counted.",)
+    repairs = (FROM_POWER,)
     return DayEnergy(day.date, joules / 3_600_000, EnergySource.POWER, coverage, repairs)
 
 

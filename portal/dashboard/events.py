@@ -14,6 +14,7 @@ from portal.dashboard.numbers import Numbers
 from portal.dashboard.production import power_of, shown
 from portal.dashboard.stations import Sight
 from portal.dashboard.verdict import Verdict
+from portal.dead_letters.sentences import refused
 from portal.live import LiveFeed
 from schema import live
 from schema.database import Sessions, reading
@@ -101,7 +102,9 @@ class Stream:
         rows = {**self._rows, **changed}
         self._rows = {inverter: row for inverter, row in rows.items() if inverter in sight.names}
         found = {
-            inverter: verdict.of_inverter(self._rows.get(inverter), zone, now, numbers)
+            inverter: verdict.of_inverter(
+                self._rows.get(inverter), zone, now, numbers, given_away_at=sight.given_away.get(inverter)
+            )
             for inverter, zone in sight.zones.items()
         }
         events = [
@@ -139,7 +142,7 @@ def _inverter(row: LiveRow, said: Verdict, zone: ZoneInfo, now: datetime, number
         "reading_at": row.reading_at.isoformat() if row.reading_at else None,
         "seen_at": row.seen_at.isoformat() if row.seen_at else None,
         "rung": row.rung,
-        "refusal": row.refusal_detail if row.refusal else "",
+        "refusal": refused(row.refusal, row.refusal_detail) if row.refusal else "",
     }
 
 

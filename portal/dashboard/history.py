@@ -4,16 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 
-from portal.dashboard import energy
+from portal.dashboard import energy, replaced
 from portal.dashboard.days import Day
 from portal.dashboard.energy import DayEnergy
 from portal.dashboard.production import POWER_QUANTITIES, power_of
-from schema.timeseries.port import SeriesReader, Source, StoreError, StoreUnavailable, Window
+from schema.quantities import TIME_ESTIMATED
+from schema.timeseries.port import Sample, SeriesReader, Source, StoreError, StoreUnavailable, Window
 
 _log = structlog.get_logger(__name__)
 
@@ -21,6 +22,17 @@ WINDOW_S = 300
 """Five minutes: what loggers resolve, and fine enough for a day on any screen."""
 LIFETIME = "total_energy"
 DAY_COUNTER = "day_energy"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What is known of the devices behind a history: their rated power (W), and when one was replaced."""
+
+    rated_power_w: int | None = None
+    replaced_at: Sequence[datetime] = ()
+
+
+SAME_DEVICE = Device()
 
 
 class HistoryAway(Exception):
@@ -51,18 +63,36 @@ class History:
         self._places = asyncio.Semaphore(at_once)
 
     async def day_windows(self, source: Source, day: Day, now: datetime) -> Sequence[Window]:
-        """Five-minute means of all power quantities in ``day``. Raises ``HistoryAway``."""
+        """Five-minute means of all power quantities in ``day``; ``TIME_ESTIMATED`` is among them where a time is an
+        estimate. Raises ``HistoryAway``.
+        """
         async with self._asking(source.server, "windows"):
-            return await self._reader.windows(source, POWER_QUANTITIES, day.start, min(day.end, now), WINDOW_S)
+            wanted = (*POWER_QUANTITIES, TIME_ESTIMATED)
+            return await self._reader.windows(source, wanted, day.start, min(day.end, now), WINDOW_S)
 
-    async def energies(self, source: Source, days: Sequence[Day], now: datetime) -> Sequence[DayEnergy]:
+    async def windows(
+        self, source: Source, quantities: Sequence[str], start: datetime, end: datetime, every_s: int
+    ) -> Sequence[Window]:
+        """Means of any quantities in [start, end). Raises ``HistoryAway``."""
+        async with self._asking(source.server, "windows"):
+            return await self._reader.windows(source, quantities, start, end, every_s)
+
+    async def energies(
+        self, source: Source, days: Sequence[Day], now: datetime, device: Device = SAME_DEVICE
+    ) -> Sequence[DayEnergy]:
         """The energy of each day by its best source, in their order. Raises ``HistoryAway``."""
         async with self._asking(source.server, "energies"):
-            return await self._energies(source, [replace(day, end=min(day.end, now)) for day in days], now)
+            return await self._energies(source, [replace(day, end=min(day.end, now)) for day in days], now, device)
 
-    async def _energies(self, source: Source, days: Sequence[Day], now: datetime) -> Sequence[DayEnergy]:
+    async def _energies(
+        self, source: Source, days: Sequence[Day], now: datetime, device: Device
+    ) -> Sequence[DayEnergy]:
         counters = await self._reader.counter_days(source, LIFETIME, [(day.start, day.end) for day in days])
         known = [energy.from_counter(day, counter, now) for day, counter in zip(days, counters, strict=True)]
+        for index, day in enumerate(days):
+            if counters[index].first is not None and replaced.is_near(day, device.replaced_at):
+                mended = await self._round_a_replacement(source, day, now, device, counters[index].before)
+                known[index] = mended or known[index]
         open_days = [index for index, found in enumerate(known) if found.kwh is None]
         if not open_days:
             return known
@@ -73,12 +103,34 @@ class History:
         if not open_days:
             return known
         first, last = days[open_days[0]].start, days[open_days[-1]].end
-        points = power_points(await self._reader.windows(source, POWER_QUANTITIES, first, last, WINDOW_S))
+        wanted = (*POWER_QUANTITIES, TIME_ESTIMATED)
+        # Power whose time is an estimate says what there was, not how long: it is not integrated (DESIGN 4.4).
+        windows = [
+            window
+            for window in await self._reader.windows(source, wanted, first, last, WINDOW_S)
+            if TIME_ESTIMATED not in window.means
+        ]
+        points = power_points(windows)
         for index in open_days:
             day = days[index]
             inside = [point for point in points if day.start <= point[0] < day.end]
             known[index] = energy.best(known[index], energy.from_power(day, inside, WINDOW_S))
         return known
+
+    async def _round_a_replacement(
+        self, source: Source, day: Day, now: datetime, device: Device, before: Sample | None
+    ) -> DayEnergy | None:
+        """The day put together of what each device counted; None where its counter goes on as one, from ``before``."""
+        start, end = replaced.looked_at(day)
+        windows = await self._reader.windows(source, [LIFETIME], start, end, WINDOW_S)
+        points = replaced.counter_points(windows, LIFETIME)
+        begun = before.at if before is not None else day.start
+        every = timedelta(seconds=WINDOW_S)
+        found = [part for part in replaced.breaks(points, device.rated_power_w, every) if part[1] > begun]
+        if not found:
+            return None
+        counters = await self._reader.counter_days(source, LIFETIME, replaced.parts_of(day, found))
+        return replaced.joined(day, found, counters, now)
 
     @asynccontextmanager
     async def _asking(self, server: str, what: str) -> AsyncIterator[None]:

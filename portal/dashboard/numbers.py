@@ -1,27 +1,23 @@
-"""Numbers, dates and ages as the reader writes them. The text of the pages stays English. Pure."""
+"""Numbers, dates, hours and ages as the reader writes them, by the Unicode CLDR. Times are the owner's. No I/O."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_SEPARATORS = {"en": (",", "."), "de": (".", ",")}
+from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_decimal
+
+from portal.words import _, locale_of, reader
+
 NO_VALUE = "\N{EN DASH}"
+# Never weeks or months: the scripts say days too.
+_ALWAYS = 1e9
 
 
-def language_of(accept_language: str) -> str:
-    """The best language of an Accept-Language header whose number format is known: ``de`` or ``en``."""
-    wishes: list[tuple[float, str]] = []
-    for part in accept_language.split(",")[:20]:
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            quality = float(weight) if weight else 1.0
-        except ValueError:
-            continue
-        wishes.append((quality, tag.strip().lower().partition("-")[0]))
-    known = [wish for wish in wishes if wish[1] in _SEPARATORS and wish[0] > 0]
-    return max(known, key=lambda wish: wish[0])[1] if known else "en"
+@cache
+def _pattern(digits: int) -> str:
+    return "#,##0" + ("." + "0" * digits if digits else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +33,15 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Formats for one reader: ``language`` is that of ``language_of``."""
+    """Formats for one reader: ``formats`` is a tag such as ``de``, ``en-GB`` or ``de-CH``."""
 
-    language: str = "en"
+    formats: str = "en"
 
     def number(self, value: float, digits: int = 0) -> str:
         """``1234.5`` as ``1,234.5`` or ``1.234,5``, with a true minus sign."""
-        thousands, point = _SEPARATORS[self.language]
-        text = f"{abs(value):,.{digits}f}"
+        text = format_decimal(abs(value), _pattern(digits), locale=locale_of(self.formats))
         sign = "\u2212" if value < 0 and any(digit in "123456789" for digit in text) else ""
-        return sign + text.replace(",", "_").replace(".", point).replace("_", thousands)
+        return sign + text
 
     def power(self, watts: float | None) -> Amount:
         """W below one kilowatt, kW above it, with three figures."""
@@ -74,8 +69,8 @@ class Numbers:
         return Amount(self.number(value, 0 if value == int(value) else digits), "" if unit == "1" else unit)
 
     def clock(self, at: datetime, zone: ZoneInfo) -> str:
-        """Hours and minutes on the owner's clock."""
-        return f"{at.astimezone(zone):%H:%M}"
+        """Hours and minutes on the owner's clock: ``21:04``, and ``9:04 PM`` where people write so."""
+        return format_time(at, "short", tzinfo=zone, locale=locale_of(self.formats))
 
     def moment(self, at: datetime, zone: ZoneInfo, now: datetime) -> str:
         """``21:04`` today, ``21:04 yesterday``, else with its date."""
@@ -83,23 +78,34 @@ class Numbers:
         back = (now.astimezone(zone).date() - on).days
         if back == 0:
             return clock
-        return f"{clock} yesterday" if back == 1 else f"{clock} on {self.day(on)}"
+        if back == 1:
+            return _("%(clock)s yesterday", clock=clock)
+        return _("%(clock)s on %(day)s", clock=clock, day=self.day(on))
 
     def day(self, on: date) -> str:
-        """``23 Nov 2026`` or ``23.11.2026``."""
-        return f"{on:%d.%m.%Y}" if self.language == "de" else f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
+        """``23 Nov 2026``, ``Nov 23, 2026`` or ``23.11.2026``."""
+        return format_date(on, "medium", locale=locale_of(self.formats))
 
     def weekday(self, on: date) -> str:
-        """Three letters."""
-        return _WEEKDAYS[on.weekday()]
+        """As calendars head their columns: ``Mon`` or ``Mo``."""
+        return format_date(on, "ccc", locale=locale_of(self.formats))
+
+
+def of_reader() -> Numbers:
+    """The formats of whoever reads what is being written."""
+    return Numbers(reader().formats)
 
 
 def age(seconds: float) -> str:
     """How long ago, in the largest unit that still says something. ``static/js/app.js`` counts on in the same words."""
     whole = max(int(seconds), 0)
     if whole < 3:
-        return "just now"
-    for limit, unit_s, unit in ((90, 1, "s"), (5400, 60, "min"), (172_800, 3600, "h")):
-        if whole < limit:
-            return f"{whole // unit_s} {unit} ago"
-    return f"{whole // 86_400} days ago"
+        return _("just now")
+    if whole < 90:
+        return _("%(count)s s ago", count=whole)
+    if whole < 5400:
+        return _("%(count)s min ago", count=whole // 60)
+    if whole < 172_800:
+        return _("%(count)s h ago", count=whole // 3600)
+    days = timedelta(days=-(whole // 86_400))
+    return format_timedelta(days, "day", threshold=_ALWAYS, add_direction=True, locale=locale_of(reader().formats))

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schema.quantities import CATALOGUE, EXTRA_PREFIX
+from portal.dashboard.labels import label_of
+from portal.words import _
+from schema.quantities import CATALOGUE
 
 STRINGS = (1, 2, 3, 4, 5, 6)
 POWER_QUANTITIES = ("ac_power", "dc_power", "battery_power", *(f"dc_pv{string}_power" for string in STRINGS))
-
-_WORDS = {"ac": "AC", "dc": "DC", "ct": "CT", "soc": "charge", "igbt": "IGBT", "gen": "generator"}
 
 
 def power_of(values: Mapping[str, float]) -> float | None:
@@ -46,14 +46,6 @@ class StringNow:
     share: float
 
 
-def label_of(name: str) -> str:
-    """``dc_pv1_power`` as ``DC PV1 power``."""
-    words = name.removeprefix(EXTRA_PREFIX).split("_")
-    spoken = [_WORDS.get(word, word.upper() if word[:2] in {"pv", "l1", "l2", "l3"} else word) for word in words]
-    text = " ".join(spoken)
-    return text[:1].upper() + text[1:]
-
-
 def shown(values: Mapping[str, float]) -> Sequence[Shown]:
     """Every current value, the catalogue's in its order, then the extras by name."""
     known = [_shown(name, values[name]) for name in CATALOGUE if name in values]
@@ -64,7 +56,7 @@ def _shown(name: str, value: float) -> Shown:
     quantity = CATALOGUE.get(name)
     if quantity is None:
         return Shown(name, label_of(name), value, "")
-    word = quantity.codes[int(value)] if quantity.codes and 0 <= value < len(quantity.codes) else ""
+    word = _(quantity.codes[int(value)]) if quantity.codes and 0 <= value < len(quantity.codes) else ""
     return Shown(name, label_of(name), value, quantity.unit, word)
 
 

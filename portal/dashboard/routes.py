@@ -13,23 +13,25 @@ from litestar.serialization import encode_json
 
 from portal.auth import VisitorRequest
 from portal.dashboard import service
-from portal.dashboard.energy import EnergySource
+from portal.dashboard.energy import FROM_POWER, OWN_DAY_COUNTER, EnergySource
 from portal.dashboard.events import Event, Stream, Watcher
 from portal.dashboard.history import HistoryAway
-from portal.dashboard.numbers import Numbers, age, language_of
+from portal.dashboard.numbers import Numbers, age, of_reader
 from portal.dashboard.production import BATTERY, GRID, picked, shown, strings_of
 from portal.dashboard.service import Desk, Detail
+from portal.dead_letters import service as set_aside
+from portal.found import service as devices
+from portal.inverters import ending
+from portal.notices import service as notices
 from portal.parts import parts_of
+from portal.serials import requests
 from portal.templating import page
+from portal.words import _
+from schema.database import reading
 
 _EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _RECONNECT_MS = 3000
 _FIRST_DAY = date(2000, 1, 1)
-_NO_HISTORY = "History is not available right now."
-
-
-def _numbers(request: VisitorRequest) -> Numbers:
-    return Numbers(language_of(request.headers.get("accept-language", "")))
 
 
 def _desk(request: VisitorRequest) -> Desk:
@@ -39,7 +41,7 @@ def _desk(request: VisitorRequest) -> Desk:
         live_engine=parts.live_engine,
         history=parts.history,
         sealer=parts.sealer,
-        numbers=_numbers(request),
+        numbers=of_reader(),
         now=parts.now(),
     )
 
@@ -54,7 +56,19 @@ async def overview(request: VisitorRequest) -> Template:
     """Is everything working, and how well?"""
     desk = _desk(request)
     found = await service.overview(desk, request.user.account_id)
-    return page(request, "dashboard/overview.html", overview=found, **_told(desk))
+    async with reading(desk.sessions) as session:
+        known = await notices.told(session, request.user.account_id, desk.now)
+        asked = await requests.questions(session, request.user.account_id, desk.now)
+        deleted = await ending.deleted(session, request.user.account_id, desk.now)
+    return page(
+        request,
+        "dashboard/overview.html",
+        overview=found,
+        notices=known,
+        questions=asked,
+        deleted=len(deleted),
+        **_told(desk),
+    )
 
 
 @get("/inverters/{inverter_id:uuid}")
@@ -64,6 +78,11 @@ async def inverter(request: VisitorRequest, inverter_id: FromPath[UUID], day: Fr
     found = await service.detail(desk, request.user.account_id, inverter_id, _date(day))
     if found is None:
         raise NotFoundException
+    async with reading(desk.sessions) as session:
+        aside = await set_aside.of_inverter(session, request.user.account_id, inverter_id, desk.now)
+        known = await notices.told(session, request.user.account_id, desk.now, inverter_id=inverter_id)
+        asked = await requests.questions(session, request.user.account_id, desk.now, inverter_id=inverter_id)
+        heard = await devices.of_inverter(session, request.user.account_id, inverter_id, desk.now)
     values = found.card.row.values if found.card.row else {}
     return page(
         request,
@@ -73,6 +92,10 @@ async def inverter(request: VisitorRequest, inverter_id: FromPath[UUID], day: Fr
         next_day=found.on + timedelta(days=1) if found.on < found.today else None,
         curve_summary=_summary(found, desk.numbers),
         week_note=_week_note(found),
+        set_aside=aside,
+        notices=known,
+        questions=asked,
+        found=heard,
         strings=strings_of(values),
         battery=picked(values, BATTERY),
         grid=picked(values, GRID),
@@ -89,7 +112,7 @@ async def curve(
     try:
         found = await service.curve(_desk(request), request.user.account_id, inverter_id, _date(day))
     except HistoryAway:
-        raise ServiceUnavailableException(_NO_HISTORY) from None
+        raise ServiceUnavailableException from None
     if found is None:
         raise NotFoundException
     return Response(
@@ -98,6 +121,7 @@ async def curve(
             "end": found.frame.end.timestamp(),
             "times": found.times,
             "lines": found.lines,
+            "names": {line: _line(line) for line in found.lines},
         }
     )
 
@@ -106,7 +130,7 @@ async def curve(
 async def events(request: VisitorRequest) -> ServerSentEvent:
     """What changes on the inverters this device may see, until it leaves or its session ends."""
     parts = parts_of(request)
-    watcher = Watcher(request.user.account_id, request.user.session_id, _numbers(request))
+    watcher = Watcher(request.user.account_id, request.user.session_id, of_reader())
     stream = Stream(watcher, sessions=parts.sessions, live_engine=parts.live_engine, clock=parts.now)
     return ServerSentEvent(_messages(stream.events(parts.live_feed)), headers=_EVENT_HEADERS)
 
@@ -119,6 +143,14 @@ async def _messages(found: AsyncIterator[Event]) -> AsyncIterator[ServerSentEven
             yield ServerSentEventMessage(comment="still here")
         else:
             yield ServerSentEventMessage(event=event.name, data=encode_json(event.data).decode())
+
+
+def _line(name: str) -> str:
+    """A line of the curve in the reader's words; the data know it as ``total``, ``battery`` or ``string 1``."""
+    if name == "battery":
+        return _("Battery")
+    kind, _blank, number = name.partition(" ")
+    return _("String %(number)s", number=number) if kind == "string" else name
 
 
 def _date(text: str) -> date | None:
@@ -136,10 +168,10 @@ def _summary(found: Detail, numbers: Numbers) -> str:
     """The curve in one sentence, for whoever does not see it."""
     drawn = found.curve
     if drawn is None or drawn.peak is None:
-        return "No power was measured."
+        return _("No power was measured.")
     at, watts = drawn.peak
     clock = numbers.clock(at, found.card.station.zone)
-    return f"Highest five-minute mean {numbers.power(watts)} at {clock}."
+    return _("Highest five-minute mean %(power)s at %(clock)s.", power=numbers.power(watts), clock=clock)
 
 
 def _week_note(found: Detail) -> str:
@@ -147,14 +179,14 @@ def _week_note(found: Detail) -> str:
     sources = {bar.energy.source for bar in found.week if bar.energy.kwh is not None}
     said = []
     if EnergySource.COUNTER in sources:
-        said.append("kWh from midnight to midnight by the lifetime counter.")
+        said.append(_("kWh from midnight to midnight by the lifetime counter."))
     if EnergySource.DAY_COUNTER in sources:
-        said.append("kWh by the inverter's own day counter.")
+        said.append(_("kWh by the inverter's own day counter."))
     if EnergySource.POWER in sources:
-        said.append("Striped days are estimated from power; gaps are not counted.")
+        said.append(_("Striped days are estimated from power; gaps are not counted."))
     mended = {repair for bar in found.week for repair in bar.energy.repairs if bar.energy.kwh is not None}
-    said += sorted(repair for repair in mended if not repair.startswith(("Estimated", "The publisher")))
-    return " ".join(said) or "No energy is known for these days yet."
+    said += sorted(mended - {FROM_POWER, OWN_DAY_COUNTER})
+    return " ".join(said) or _("No energy is known for these days yet.")
 
 
 SIGNED_IN = [overview, inverter, curve, events]

@@ -21,6 +21,7 @@ from portal.dashboard.verdict import Verdict
 from schema import live
 from schema.database import Sessions, reading
 from schema.models import LiveRow
+from schema.quantities import TIME_ESTIMATED
 from schema.sealing import Sealer
 from schema.timeseries.port import Window
 
@@ -87,7 +88,10 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class DayCurve:
-    """One day's power: five-minute means (W) by line, for the drawing library and for the page without it."""
+    """One day's power: five-minute means (W) by line, for the drawing library and for the page without it.
+
+    ``estimated`` are the first and the last instant whose place in time is an estimate.
+    """
 
     day: Day
     frame: Frame
@@ -96,6 +100,7 @@ class DayCurve:
     area: Area | None
     hours: Sequence[Hour]
     peak: tuple[datetime, float] | None
+    estimated: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ async def _card(desk: Desk, station: Station, row: LiveRow | None) -> Card:
     so_far: DayEnergy | None = energy.unknown(day.date)
     if station.source is not None:
         try:
-            found = await desk.history.energies(station.source, [day], desk.now)
+            found = await desk.history.energies(station.source, [day], desk.now, station.device)
             windows = await desk.history.day_windows(station.source, day, desk.now)
             so_far = found[0]
             points = power_points(windows)
@@ -155,7 +160,7 @@ def _assembled(desk: Desk, station: Station, row: LiveRow | None, so_far: DayEne
     fresh = row if verdict.is_fresh(row, desk.now) else None
     return Card(
         station=station,
-        verdict=verdict.of_inverter(row, station.zone, desk.now, desk.numbers),
+        verdict=verdict.of_inverter(row, station.zone, desk.now, desk.numbers, given_away_at=station.given_away_at),
         power_w=power_of(fresh.values) if fresh else None,
         row=row,
         today=so_far,
@@ -177,7 +182,7 @@ async def detail(desk: Desk, account_id: UUID, inverter_id: UUID, on: date | Non
     drawn: DayCurve | None = curve_of(day_of(shown, station.zone), (), station.zone)
     if station.source is not None:
         try:
-            week = await desk.history.energies(station.source, days, desk.now)
+            week = await desk.history.energies(station.source, days, desk.now, station.device)
             so_far = week[-1]
             drawn = await _curve(desk, station, shown)
         except HistoryAway:
@@ -228,7 +233,13 @@ def curve_of(day: Day, windows: Sequence[Window], zone: ZoneInfo) -> DayCurve:
         area=charts.area(points, drawn, width=_AREA[0], height=_AREA[1]),
         hours=_hours(points, zone),
         peak=max(points, key=lambda point: point[1], default=None),
+        estimated=_estimated(windows),
     )
+
+
+def _estimated(windows: Sequence[Window]) -> tuple[datetime, datetime] | None:
+    found = [window.start for window in windows if TIME_ESTIMATED in window.means]
+    return (found[0], found[-1] + timedelta(seconds=WINDOW_S)) if found else None
 
 
 def _hours(points: Sequence[charts.Point], zone: ZoneInfo) -> Sequence[Hour]:

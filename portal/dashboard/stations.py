@@ -6,12 +6,22 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.dashboard.days import zone_named
+from portal.dashboard.history import Device
 from portal.inverters.grants import owned_by, visible_to
-from schema.models import Inverter, LoginSession, Owner, OwnerPlacement, Placement, PlacementState
+from schema.models import (
+    FormerSerial,
+    Inverter,
+    LoginSession,
+    Owner,
+    OwnerPlacement,
+    Placement,
+    PlacementState,
+    SerialEnd,
+)
 from schema.sealing import CannotUnseal, Sealer
 from schema.timeseries.port import Source
 
@@ -19,14 +29,15 @@ from schema.timeseries.port import Source
 @dataclass(frozen=True, slots=True)
 class Station:
     """One visible inverter. ``source`` is None while its place is not ready, or its token cannot be opened; ``mine``
-    says that the account may change it, not only look.
+    says that the account may change it, not only look. One that was given away has only its past.
     """
 
     id: UUID
     name: str
     serial: str
     zone: ZoneInfo
-    rated_power_w: int | None
+    device: Device
+    given_away_at: datetime | None
     mine: bool
     source: Source | None = field(repr=False)
 
@@ -34,10 +45,9 @@ class Station:
 async def visible(session: AsyncSession, account_id: UUID, now: datetime, sealer: Sealer) -> Sequence[Station]:
     """All inverters the account may see at ``now``, by name."""
     wanted = _with_places(account_id, now).order_by(Inverter.name, Inverter.id)
-    rows = await session.execute(wanted)
-    return [
-        _station(inverter, owner, place, home, sealer=sealer, mine=mine) for inverter, owner, place, home, mine in rows
-    ]
+    rows = (await session.execute(wanted)).all()
+    replaced = await _replaced(session, visible_to(account_id, now))
+    return [_station(*row, sealer=sealer, replaced=replaced) for row in rows]
 
 
 async def one_visible(
@@ -48,16 +58,30 @@ async def one_visible(
     row = (await session.execute(wanted)).one_or_none()
     if row is None:
         return None
-    inverter, owner, place, home, mine = row
-    return _station(inverter, owner, place, home, sealer=sealer, mine=mine)
+    return _station(*row, sealer=sealer, replaced=await _replaced(session, Inverter.id == inverter_id))
+
+
+async def _replaced(session: AsyncSession, which: ColumnElement[bool]) -> dict[UUID, list[datetime]]:
+    """When devices of these inverters were replaced, the earliest first."""
+    statement = (
+        select(FormerSerial.inverter_id, FormerSerial.ended_at)
+        .join(Inverter, Inverter.id == FormerSerial.inverter_id)
+        .where(which, FormerSerial.why == SerialEnd.REPLACED)
+        .order_by(FormerSerial.ended_at)
+    )
+    found: dict[UUID, list[datetime]] = {}
+    for inverter_id, ended_at in await session.execute(statement):
+        found.setdefault(inverter_id, []).append(ended_at)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What an open stream may show at this moment: names and zones by inverter."""
+    """What an open stream may show at this moment: names and zones by inverter, and when one was given away."""
 
     names: dict[UUID, str]
     zones: dict[UUID, ZoneInfo]
+    given_away: dict[UUID, datetime]
 
 
 async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, now: datetime) -> Sight | None:
@@ -67,11 +91,13 @@ async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, no
     )
     if (await session.execute(alive)).first() is None:
         return None
-    mine = select(Inverter.id, Inverter.name, Owner.time_zone).join(Owner, Owner.id == Inverter.owner_id)
-    rows = (await session.execute(mine.where(visible_to(account_id, now)))).all()
+    mine = select(Inverter.id, Inverter.name, Owner.time_zone, Inverter.given_away_at)
+    mine = mine.join(Owner, Owner.id == Inverter.owner_id).where(visible_to(account_id, now))
+    rows = (await session.execute(mine)).all()
     return Sight(
-        {inverter_id: name for inverter_id, name, _ in rows},
-        {inverter_id: zone_named(zone) for inverter_id, _, zone in rows},
+        {row.id: row.name for row in rows},
+        {row.id: zone_named(row.time_zone) for row in rows},
+        {row.id: row.given_away_at for row in rows if row.given_away_at is not None},
     )
 
 
@@ -92,22 +118,24 @@ def _station(
     owner: Owner,
     placement: Placement | None,
     home: OwnerPlacement | None,
+    mine: bool,  # noqa: FBT001  # the last column of the row
     *,
     sealer: Sealer,
-    mine: bool,
+    replaced: dict[UUID, list[datetime]],
 ) -> Station:
     return Station(
         id=inverter.id,
         name=inverter.name,
         serial=inverter.serial,
         zone=zone_named(owner.time_zone),
-        rated_power_w=inverter.rated_power_w,
+        device=Device(inverter.rated_power_w, replaced.get(inverter.id, ())),
+        given_away_at=inverter.given_away_at,
         mine=mine,
-        source=_source(inverter, placement, home, sealer),
+        source=source_of(inverter, placement, home, sealer),
     )
 
 
-def _source(
+def source_of(
     inverter: Inverter, placement: Placement | None, home: OwnerPlacement | None, sealer: Sealer
 ) -> Source | None:
     """Where to read; the embedded store needs no token, an owner's organisation needs the owner's."""
@@ -115,7 +143,8 @@ def _source(
         return None
     if home is None or not home.server:
         return Source(inverter.owner_id, inverter.id)
-    if home.state != PlacementState.READY or home.read_token_sealed is None:
+    # An owner who moves is read where he was until the very switch.
+    if home.state not in (PlacementState.READY, PlacementState.MOVING) or home.read_token_sealed is None:
         return None
     try:
         token = sealer.open(home.read_token_sealed, row=f"owner:{inverter.owner_id}:read")

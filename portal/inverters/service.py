@@ -1,4 +1,4 @@
-"""The rules of inverters: add, look up, rename, delete. The account comes first in every question; a stranger's
+"""The rules of inverters: add, look up, another login. The account comes first in every question; a stranger's
 inverter is as good as none. Nothing here asks whether somebody else has a serial: a serial identifies, it never proves.
 """
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from portal import audit
+from portal.audit import Action
 from portal.inverters.forms import NewInverter
-from portal.inverters.grants import owned_by, visible_to
+from portal.inverters.grants import homes_of, owned_by, visible_to
 from schema.changes import registry_changed
-from schema.models import ClaimState, Feed, Grant, Inverter, Login, Owner, OwnerPlacement, Placement, Role
+from schema.models import Feed, Grant, Inverter, Login, OwnerPlacement, Placement
 from schema.verifiers import new_login, new_secret, verifier
 
 MOST_INVERTERS = 200
@@ -30,8 +32,16 @@ class NoOwner(Exception):
     """The account is nobody's owner (a reader, an installer): it has no place to add an inverter to."""
 
 
+class WhichHome(Exception):
+    """The account owns several homes and has chosen none of them: ask."""
+
+
 class Enough(Exception):
     """The owner has as many as one account may have: each costs a bucket, or a line in the broker's password file."""
+
+
+class MadeMeanwhile(Exception):
+    """There are more logins, or fewer, than whoever asked for one had seen: show the page again."""
 
 
 class AlreadyYours(Exception):
@@ -64,6 +74,17 @@ async def visible(session: AsyncSession, account_id: UUID, now: datetime) -> Seq
     return (await session.scalars(statement)).all()
 
 
+async def part(
+    session: AsyncSession, account_id: UUID, after: UUID | None, most: int, now: datetime
+) -> tuple[Sequence[Inverter], bool]:
+    """``most`` inverters that the account may see, by id and ``after`` one, and whether there are more."""
+    statement = select(Inverter).where(visible_to(account_id, now)).order_by(Inverter.id)
+    if after is not None:
+        statement = statement.where(Inverter.id > after)
+    found = (await session.scalars(statement.limit(most + 1))).all()
+    return found[:most], len(found) > most
+
+
 async def get(session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime) -> Inverter | None:
     """An inverter the account may see, or None."""
     statement = select(Inverter).where(visible_to(account_id, now), Inverter.id == inverter_id)
@@ -76,88 +97,108 @@ async def get_owned(session: AsyncSession, account_id: UUID, inverter_id: UUID, 
     return (await session.scalars(statement)).one_or_none()
 
 
-async def add(session: AsyncSession, account_id: UUID, wanted: NewInverter, *, server: str, now: datetime) -> Added:
-    """Inverter, login, feed and pending placement in one transaction. Raises ``NoOwner``, ``AlreadyYours``, ``Enough``.
+async def add(session: AsyncSession, account_id: UUID, wanted: NewInverter, *, now: datetime) -> Added:
+    """``add_to`` one of the account's own homes. Raises ``NoOwner`` and ``WhichHome`` too."""
+    owner_id = await _own(session, account_id, wanted.home, now)
+    return await add_to(session, owner_id, account_id, wanted, now=now)
 
-    ``server`` is the InfluxDB address its readings go to, empty for the embedded store.
+
+async def add_to(
+    session: AsyncSession,
+    owner_id: UUID,
+    account_id: UUID,
+    wanted: NewInverter,
+    *,
+    now: datetime,
+    shown: bool = True,
+) -> Added:
+    """Inverter, login, feed and pending placement in one transaction. Raises ``AlreadyYours``, ``Enough``.
+
+    The caller has found that the account may add to this home. Where its readings will lie is the provisioner's choice.
+    Where the secret is not ``shown`` nobody knows it: another one has to be made.
     """
-    owner_id = await _own(session, account_id, now)
     # First the registry's version: its row lock makes two submits of the same form follow each other.
-    version = await registry_changed(session)
+    inverter_id = uuid4()
+    version = await registry_changed(session, inverter_id=inverter_id)
     twin = select(Inverter.id).where(
         Inverter.owner_id == owner_id, Inverter.serial == wanted.serial, Inverter.deleted_at.is_(None)
     )
     if (known := (await session.scalars(twin.limit(1))).first()) is not None:
         raise AlreadyYours(known)
+    inverter = await make(session, owner_id, inverter_id=inverter_id, name=wanted.name, serial=wanted.serial, now=now)
+    credentials = await _new_login(session, inverter, version=version, made_by=account_id if shown else None, now=now)
+    made = {"serial": wanted.serial, "name": wanted.name, "login": credentials.login}
+    await _note(session, Action.INVERTER_ADDED, inverter, account_id, now, **made)
+    return Added(inverter.id, credentials)
+
+
+async def make(
+    session: AsyncSession, owner_id: UUID, *, inverter_id: UUID, name: str, serial: str, now: datetime
+) -> Inverter:
+    """Inverter and pending placement, without a login. Raises ``Enough``.
+
+    The caller has raised the registry's version, looked for a twin, and notes the act.
+    """
     await _check_room(session, owner_id, now)
-    inverter = Inverter(id=uuid4(), owner_id=owner_id, name=wanted.name, serial=wanted.serial, created_at=now)
+    inverter = Inverter(id=inverter_id, owner_id=owner_id, name=name, serial=serial, created_at=now)
     session.add(inverter)
     await session.flush()
     session.add(Placement(inverter_id=inverter.id, updated_at=now))
     if await session.get(OwnerPlacement, owner_id) is None:
-        session.add(OwnerPlacement(owner_id=owner_id, server=server, updated_at=now))
-    credentials = await _new_login(session, inverter, version=version, now=now)
-    return Added(inverter.id, credentials)
+        session.add(OwnerPlacement(owner_id=owner_id, updated_at=now))
+    return inverter
 
 
 async def another_login(
-    session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime
+    session: AsyncSession,
+    account_id: UUID,
+    inverter_id: UUID,
+    now: datetime,
+    *,
+    known: int | None = None,
+    label: str = "",
 ) -> Credentials | None:
     """A login for a second program that publishes about the same inverter; None where the account may not.
 
-    Raises ``Enough``.
+    ``known`` is how many the page showed, so that a form sent twice makes one; ``label`` is what the program is called.
+    An inverter that was given away is in use again. Raises ``MadeMeanwhile``, ``Enough``.
     """
     inverter = await get_owned(session, account_id, inverter_id, now)
     if inverter is None:
         return None
     # The version's row lock makes two submits follow each other here, too: they count each other's login.
-    version = await registry_changed(session)
-    living = select(func.count()).select_from(Feed).join(Login, Login.name == Feed.login)
-    living = living.where(Feed.inverter_id == inverter_id, Login.revoked_at.is_(None))
-    if (await session.execute(living)).scalar_one() >= MOST_LOGINS:
-        raise Enough
-    return await _new_login(session, inverter, version=version, now=now)
-
-
-async def rename(session: AsyncSession, account_id: UUID, inverter_id: UUID, name: str, now: datetime) -> bool:
-    """Give it another name; false where the account may not."""
-    statement = update(Inverter).where(owned_by(account_id, now), Inverter.id == inverter_id).values(name=name)
-    return (await session.execute(statement.returning(Inverter.id))).first() is not None
-
-
-async def remove(session: AsyncSession, account_id: UUID, inverter_id: UUID, now: datetime) -> bool:
-    """Delete the inverter, free its serial, revoke the logins that spoke of nothing else; false where it may not.
-
-    Row and placement stay, so that what lies in the store can be found and removed: nothing there is orphaned.
-    """
-    if await get_owned(session, account_id, inverter_id, now) is None:
-        return False
+    version = await registry_changed(session, inverter_id=inverter_id)
     mine = select(Feed.login).where(Feed.inverter_id == inverter_id)
-    shared = select(Feed.login).where(Feed.inverter_id != inverter_id)
-    await session.execute(
-        update(Login)
-        .where(Login.name.in_(mine), Login.name.not_in(shared), Login.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-    await session.execute(update(Feed).where(Feed.inverter_id == inverter_id).values(claim_state=ClaimState.RELEASED))
-    await session.execute(update(Inverter).where(Inverter.id == inverter_id).values(deleted_at=now, active_serial=None))
-    await registry_changed(session)
-    return True
+    living = select(func.count()).select_from(Login).where(Login.name.in_(mine), Login.revoked_at.is_(None))
+    present = (await session.execute(living)).scalar_one()
+    if known is not None and present != known:
+        raise MadeMeanwhile
+    if present >= MOST_LOGINS:
+        raise Enough
+    inverter.given_away_at = None
+    credentials = await _new_login(session, inverter, version=version, made_by=account_id, now=now, label=label)
+    await _note(session, Action.LOGIN_MADE, inverter, account_id, now, login=credentials.login)
+    return credentials
 
 
-async def _own(session: AsyncSession, account_id: UUID, now: datetime) -> UUID:
-    """The owner that a new inverter of this account belongs to: the first it was given."""
-    statement = (
-        select(Owner.id)
-        .join(Grant, Grant.owner_id == Owner.id)
-        .where(Grant.account_id == account_id, Grant.role == Role.OWNER, (Grant.until.is_(None)) | (Grant.until > now))
-        .order_by(Grant.created_at, Owner.id)
-        .limit(1)
-    )
-    owner_id = (await session.scalars(statement)).first()
-    if owner_id is None:
+async def _note(
+    session: AsyncSession, action: Action, inverter: Inverter, account_id: UUID, now: datetime, **details: audit.Detail
+) -> None:
+    subject, owner_id = audit.inverter(inverter.id), inverter.owner_id
+    await audit.record(session, action, subject=subject, actor=account_id, owner_id=owner_id, details=details, now=now)
+
+
+async def _own(session: AsyncSession, account_id: UUID, home: str, now: datetime) -> UUID:
+    """The home of the account's own that a new inverter belongs to: the only one, or the one it has chosen."""
+    mine = (await session.scalars(homes_of(account_id, now).order_by(Grant.created_at, Grant.owner_id))).all()
+    if not mine:
         raise NoOwner
-    return owner_id
+    if len(mine) == 1 and not home:
+        return mine[0]
+    chosen = next((owner_id for owner_id in mine if str(owner_id) == home), None)
+    if chosen is None:
+        raise WhichHome
+    return chosen
 
 
 async def _check_room(session: AsyncSession, owner_id: UUID, now: datetime) -> None:
@@ -169,7 +210,15 @@ async def _check_room(session: AsyncSession, owner_id: UUID, now: datetime) -> N
         raise Enough
 
 
-async def _new_login(session: AsyncSession, inverter: Inverter, *, version: int, now: datetime) -> Credentials:
+async def _new_login(
+    session: AsyncSession,
+    inverter: Inverter,
+    *,
+    version: int,
+    made_by: UUID | None,
+    now: datetime,
+    label: str = "",
+) -> Credentials:
     credentials = Credentials(login=new_login(), secret=new_secret())
     session.add(
         Login(
@@ -177,6 +226,8 @@ async def _new_login(session: AsyncSession, inverter: Inverter, *, version: int,
             owner_id=inverter.owner_id,
             verifier=verifier(credentials.secret),
             registry_version=version,
+            label=label,
+            made_by=made_by,
             created_at=now,
         )
     )

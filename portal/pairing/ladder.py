@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from portal.words import N_, _
 from schema.models import Rung
 
 
@@ -28,12 +29,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the bridge knows of an inverter so far; ``refusal`` is its sentence about the last message set aside."""
+    """What the bridge knows of an inverter so far; ``refusal`` is its sentence about the last message set aside,
+    ``flapping`` that two programs throw each other out on the login that is shown.
+    """
 
     rung: int = Rung.NOTHING
     reading_at: datetime | None = None
     refusal: str = ""
     refused_at: datetime | None = None
+    flapping: bool = False
 
     @property
     def trouble(self) -> str:
@@ -54,37 +58,38 @@ class _Rung:
 _RUNGS = (
     _Rung(
         Rung.BROKER_REACHED,
-        "Broker reached",
-        "Your device or program has found its way here.",
-        "Nothing has arrived yet. Check host and port, and that the device is switched on: many sleep at night.",
+        N_("Broker reached"),
+        N_("Your device or program has found its way here."),
+        N_("Nothing has arrived yet. Check host and port, and that the device is switched on: many sleep at night."),
     ),
     _Rung(
         Rung.LOGIN_ACCEPTED,
-        "Login accepted",
-        "User name and secret fit.",
-        "User name or secret do not fit. Copy both again; the dashes belong to the secret.",
+        N_("Login accepted"),
+        N_("User name and secret fit."),
+        N_("User name or secret do not fit. Copy both again; the dashes belong to the secret."),
     ),
     _Rung(
         Rung.TOPIC_RIGHT,
-        "Topic right",
-        "Messages arrive below your own topic.",
-        "Connected, but no message has come below your topic. Copy the topic again: capitals count.",
+        N_("Topic right"),
+        N_("Messages arrive below your own topic."),
+        N_("Connected, but no message has come below your topic. Copy the topic again: capitals count."),
     ),
     _Rung(
         Rung.PAYLOAD_UNDERSTOOD,
-        "Message understood",
-        "We can read what is sent.",
-        "Messages arrive, but none could be read yet.",
+        N_("Message understood"),
+        N_("We can read what is sent."),
+        N_("Messages arrive, but none could be read yet."),
     ),
     _Rung(
         Rung.VALUES_PLAUSIBLE,
-        "Values plausible",
-        "Your inverter is measuring. This is it.",
-        "Messages can be read, but no value made sense yet.",
+        N_("Values plausible"),
+        N_("Your inverter is measuring. This is it."),
+        N_("Messages can be read, but no value made sense yet."),
     ),
 )
 
-PREPARING = "Your login is on its way to the broker. This takes a few seconds."
+FLAPPING = N_("Two programs use this login and throw each other out. Give each a login of its own, and enter it there.")
+PREPARING = N_("Your login is on its way to the broker. This takes a few seconds.")
 
 
 def ladder(progress: Progress, *, login_applied: bool) -> tuple[Step, ...]:
@@ -93,11 +98,14 @@ def ladder(progress: Progress, *, login_applied: bool) -> tuple[Step, ...]:
 
 
 def _step(rung: _Rung, progress: Progress, *, login_applied: bool) -> Step:
+    if rung.rung is Rung.LOGIN_ACCEPTED and progress.flapping:
+        # Readings may come all the same, in between: this rung is where it breaks again and again.
+        return Step(rung.rung, _(rung.title), StepState.TROUBLE, _(FLAPPING))
     if rung.rung <= progress.rung:
-        return Step(rung.rung, rung.title, StepState.DONE, rung.done)
+        return Step(rung.rung, _(rung.title), StepState.DONE, _(rung.done))
     if rung.rung > progress.rung + 1:
-        return Step(rung.rung, rung.title, StepState.LATER, "")
+        return Step(rung.rung, _(rung.title), StepState.LATER, "")
     if progress.trouble:
-        return Step(rung.rung, rung.title, StepState.TROUBLE, progress.trouble)
+        return Step(rung.rung, _(rung.title), StepState.TROUBLE, progress.trouble)
     text = rung.missing if login_applied or progress.rung > Rung.NOTHING else PREPARING
-    return Step(rung.rung, rung.title, StepState.NEXT, text)
+    return Step(rung.rung, _(rung.title), StepState.NEXT, _(text))

@@ -6,6 +6,7 @@ closing slash, at most 32 characters); mosquitto.conf(5), "Bridges"; mosquitto_p
 
 from dataclasses import dataclass, field
 
+from portal.words import _
 from schema.topics import native, prefix
 
 NO_SECRET = "YOUR-SECRET"  # noqa: S105  # what stands where the secret was, once it is no longer shown
@@ -68,7 +69,7 @@ def _deye_mqtt(connection: Connection) -> Recipe:
     return Recipe(
         key="deye-mqtt",
         title="deye-inverter-mqtt",
-        lead="Put these lines into its config.env in place of the ones with the same names, and start it again.",
+        lead=_("Put these lines into its config.env in place of the ones with the same names, and start it again."),
         text="\n".join(lines),
     )
 
@@ -78,15 +79,15 @@ def _opendtu(connection: Connection) -> Recipe:
     return Recipe(
         key="opendtu",
         title="OpenDTU",
-        lead="In OpenDTU open Settings, MQTT, and fill in these fields.",
+        lead=_("In OpenDTU open Settings, MQTT, and fill in these fields."),
         fields=(
-            ("Enable MQTT", "on"),
-            ("Hostname", broker.host),
-            ("Port", str(broker.port)),
-            ("Username", connection.login),
-            ("Password", connection.shown_secret),
-            ("Base Topic", f"{connection.topic_prefix}/"),
-            ("Enable TLS", "on" if broker.tls else "off"),
+            (_("Enable MQTT"), _("on")),
+            (_("Hostname"), broker.host),
+            (_("Port"), str(broker.port)),
+            (_("Username"), connection.login),
+            (_("Password"), connection.shown_secret),
+            (_("Base Topic"), f"{connection.topic_prefix}/"),
+            (_("Enable TLS"), _("on") if broker.tls else _("off")),
         ),
     )
 
@@ -106,8 +107,8 @@ def _home_bridge(connection: Connection) -> Recipe:
     ]
     return Recipe(
         key="home-bridge",
-        title="Your own Mosquitto",
-        lead=(
+        title=_("Your own Mosquitto"),
+        lead=_(
             "Add these lines to its configuration and start it again. They pass on what your devices publish below "
             "deye/; change that word in the topic line if yours use another. One inverter per bridge."
         ),
@@ -120,8 +121,8 @@ def _by_hand(connection: Connection) -> Recipe:
     tls = " --capath /etc/ssl/certs" if broker.tls else ""
     return Recipe(
         key="by-hand",
-        title="Try it by hand, or write your own",
-        lead=(
+        title=_("Try it by hand, or write your own"),
+        lead=_(
             "This sends one reading of 412.5 W. Your own program sends such a document to the same topic; "
             "more names and their units stand in the API description."
         ),

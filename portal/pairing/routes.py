@@ -10,17 +10,19 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from portal.auth import VisitorRequest, cookie_name
-from portal.dashboard.numbers import Numbers, language_of
+from portal.dashboard.numbers import of_reader
 from portal.dashboard.production import power_of
 from portal.headers import NEVER_STORED
 from portal.inverters import service as inverters
-from portal.inverters.service import Credentials, Enough
+from portal.inverters.service import Credentials, Enough, MadeMeanwhile
+from portal.logins.forms import NewLogin
+from portal.logins.routes import logins_page
 from portal.pairing import handover, service
 from portal.pairing.ladder import StepState, ladder
 from portal.pairing.recipes import Broker, Connection, recipes
 from portal.pairing.service import LoginState, Pairing
 from portal.parts import Parts, parts_of
-from portal.submitted import submitted
+from portal.submitted import Submitted, check, submitted
 from portal.templating import page, see_other
 from schema.database import reading
 from schema.topics import native
@@ -56,7 +58,7 @@ async def pairing(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Templ
         cookies=[_cookie(parts, "", 0)] if name in request.cookies else None,
         logins=found.logins,
         login=shown,
-        **_ladder(request, found, shown),
+        **_ladder(found, shown),
         **context,
     )
 
@@ -70,17 +72,17 @@ async def ladder_part(request: VisitorRequest, inverter_id: FromPath[UUID], logi
     if found is None:
         raise NotFoundException
     shown = next((one for one in found.logins if not login or one.name == login), None)
-    return page(request, "pairing/ladder.html", headers=NEVER_STORED, **_ladder(request, found, shown))
+    return page(request, "pairing/ladder.html", headers=NEVER_STORED, **_ladder(found, shown))
 
 
-def _ladder(request: VisitorRequest, found: Pairing, shown: LoginState | None) -> dict[str, Any]:
-    steps = ladder(found.progress, login_applied=shown is not None and shown.applied)
-    numbers = Numbers(language_of(request.headers.get("accept-language", "")))
+def _ladder(found: Pairing, shown: LoginState | None) -> dict[str, Any]:
+    progress = found.progress(shown.name if shown else "")
+    steps = ladder(progress, login_applied=shown is not None and shown.applied)
     return {
         "inverter": found.inverter,
         "steps": steps,
-        "arrived": all(step.state is StepState.DONE for step in steps),
-        "power": numbers.power(power_of(found.row.values) if found.row else None),
+        "arrived": steps[-1].state is StepState.DONE,
+        "power": of_reader().power(power_of(found.row.values) if found.row else None),
     }
 
 
@@ -95,12 +97,23 @@ async def renew_secret(request: VisitorRequest, inverter_id: FromPath[UUID]) -> 
 
 
 @post("/inverters/{inverter_id:uuid}/pairing/logins")
-async def another_login(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect:
+async def another_login(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect | Template:
     """A login for a second program: two programs on one login would throw each other out for ever."""
-    parts = parts_of(request)
+    parts, typed = parts_of(request), check(NewLogin, await submitted(request))
+    if isinstance(typed, Submitted):
+        return await logins_page(request, inverter_id, form=typed)
     async with parts.sessions.begin() as session:
         try:
-            made = await inverters.another_login(session, request.user.account_id, inverter_id, parts.now())
+            made = await inverters.another_login(
+                session,
+                request.user.account_id,
+                inverter_id,
+                parts.now(),
+                known=typed.known,
+                label=typed.label or "",
+            )
+        except MadeMeanwhile:
+            return see_other(f"/inverters/{inverter_id}/pairing")
         except Enough:
             raise ClientException(status_code=409) from None
     return shown_once(request, inverter_id, made)

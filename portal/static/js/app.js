@@ -2,13 +2,17 @@
 "use strict";
 
 (() => {
-  const numbers = document.documentElement.dataset.numbers === "de" ? "de-DE" : "en-GB";
+  const { formats } = document.documentElement.dataset;
+  const words = JSON.parse(document.documentElement.dataset.words);
+  const filled = (word, value) => words[word].replace("{}", value);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const part = (within, name) => within.querySelector(`[data-part="${name}"]`);
 
   // --- the browser's time zone, offered to the sign-up form -------------------------------------------------------
-  for (const field of all("[data-time-zone]")) {
-    field.value = field.value || Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  function offerZone() {
+    for (const field of all("[data-time-zone]")) {
+      field.value = field.value || Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+    }
   }
 
   // --- copy buttons: hidden until now, for without this script they could do nothing ------------------------------
@@ -23,31 +27,40 @@
     return document.execCommand("copy") ? undefined : Promise.reject(new Error("not copied"));
   }
 
-  for (const button of all("button[data-copy]")) {
+  function offerCopy(button) {
     const source = document.getElementById(button.dataset.copy);
-    if (!source) continue;
+    if (!source) return;
     const label = button.querySelector("[data-label]");
     const resting = label.textContent;
     button.hidden = false;
     button.addEventListener("click", async () => {
       try {
         await copy(source.textContent, source);
-        label.textContent = "Copied";
+        label.textContent = words.copied;
       } catch {
-        label.textContent = "Marked: press Ctrl+C";
+        label.textContent = words.marked;
       }
       setTimeout(() => (label.textContent = resting), 2500);
     });
   }
 
+  // A page that a form's answer has put in place of another begins like a loaded one.
+  function begin() {
+    offerZone();
+    all("button[data-copy]").forEach(offerCopy);
+  }
+  document.addEventListener("deye:shown", begin);
+  begin();
+
   // --- ages, in the words of portal/dashboard/numbers.py ----------------------------------------------------------
+  const days = new Intl.RelativeTimeFormat(formats);
   function age(seconds) {
     const whole = Math.max(Math.floor(seconds), 0);
-    if (whole < 3) return "just now";
-    if (whole < 90) return `${whole} s ago`;
-    if (whole < 5400) return `${Math.floor(whole / 60)} min ago`;
-    if (whole < 172800) return `${Math.floor(whole / 3600)} h ago`;
-    return `${Math.floor(whole / 86400)} days ago`;
+    if (whole < 3) return words.now;
+    if (whole < 90) return filled("seconds", whole);
+    if (whole < 5400) return filled("minutes", Math.floor(whole / 60));
+    if (whole < 172800) return filled("hours", Math.floor(whole / 3600));
+    return days.format(-Math.floor(whole / 86400), "day");
   }
 
   function countOn() {
@@ -108,7 +121,7 @@
 
   function energy(kwh) {
     const digits = kwh < 9.995 ? 2 : kwh < 99.95 ? 1 : 0;
-    return kwh.toLocaleString(numbers, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return kwh.toLocaleString(formats, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   }
 
   function ladder(event) {
@@ -120,7 +133,7 @@
   document.addEventListener("htmx:afterSwap", (swap) => {
     const place = document.querySelector("[data-announce]");
     const step = swap.target.querySelector("[data-current-step]");
-    if (place && swap.target.matches("[data-ladder]")) put(place, step ? step.textContent : "Your first watts are here.");
+    if (place && swap.target.matches("[data-ladder]")) put(place, step ? step.textContent : words.arrived);
   });
 
   let announcedAt = 0;
@@ -130,7 +143,7 @@
     if (!place || (verdict.state === announcedState && Date.now() - announcedAt < 60_000)) return;
     announcedAt = Date.now();
     announcedState = verdict.state;
-    put(place, verdict.lead + verdict.text + (verdict.ago ? "just now" : verdict.at_text) + verdict.rest);
+    put(place, verdict.lead + verdict.text + (verdict.ago ? words.now : verdict.at_text) + verdict.rest);
   }
 
   function onInverter(message) {

@@ -5,18 +5,19 @@
   const host = document.querySelector("[data-curve]");
   if (!host || typeof uPlot === "undefined") return;
 
-  const numbers = document.documentElement.dataset.numbers === "de" ? "de-DE" : "en-GB";
+  const { formats } = document.documentElement.dataset;
+  const words = JSON.parse(document.documentElement.dataset.words);
   const zone = host.dataset.zone;
   const readout = document.querySelector("[data-readout]");
   const summary = readout ? readout.textContent : "";
-  const clock = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
+  const clock = new Intl.DateTimeFormat(formats, { timeZone: zone, timeStyle: "short" });
   const GAP_S = 900;
   const HOUR_S = 3600;
 
   const tell = (text) => readout && (readout.textContent = text);
   const time = (seconds) => clock.format(new Date(seconds * 1000));
   const digits = (value, count) =>
-    value.toLocaleString(numbers, { minimumFractionDigits: count, maximumFractionDigits: count });
+    value.toLocaleString(formats, { minimumFractionDigits: count, maximumFractionDigits: count });
   const power = (watts) =>
     Math.abs(watts) < 999.5 ? `${digits(watts, 0)}\u00a0W` : `${digits(watts / 1000, 2)}\u00a0kW`;
 
@@ -81,8 +82,8 @@
     if (index === null || index === undefined) return tell(summary);
     const told = Object.entries(data.lines)
       .filter(([label, values]) => !hiddenLines.has(label) && values[index] !== null && values[index] !== undefined)
-      .map(([label, values], place) => (place === 0 && label === "total" ? power(values[index]) : `${label} ${power(values[index])}`));
-    tell(told.length ? `${time(data.times[index])}: ${told.join(", ")}` : `${time(data.times[index])}: nothing was received`);
+      .map(([label, values], place) => (place === 0 && label === "total" ? power(values[index]) : `${named(label)} ${power(values[index])}`));
+    tell(told.length ? `${time(data.times[index])}: ${told.join(", ")}` : `${time(data.times[index])}: ${words.nothing}`);
   }
 
   function draw() {
@@ -103,7 +104,7 @@
     list.dataset.legend = "";
     const name = document.createElement("legend");
     name.className = "visually-hidden";
-    name.textContent = "Lines";
+    name.textContent = words.lines;
     list.append(name);
     labels.slice(1).forEach((label, index) => {
       const box = document.createElement("input");
@@ -114,7 +115,7 @@
         plot.setSeries(index + 2, { show: box.checked });
       });
       const line = document.createElement("label");
-      line.append(box, ` ${label[0].toUpperCase()}${label.slice(1)}`);
+      line.append(box, ` ${named(label)}`);
       list.append(line);
     });
     host.after(list);
@@ -137,6 +138,8 @@
     else draw();
   }
 
+  const named = (label) => data.names[label] ?? label;
+
   function liveOf(label, values) {
     const name = label === "battery" ? "battery_power" : `dc_pv${label.split(" ")[1]}_power`;
     return name in values ? values[name] : null;
@@ -157,5 +160,5 @@
       draw();
       host.dataset.drawn = "";
     })
-    .catch(() => tell(`${summary} The drawing could not be refreshed.`));
+    .catch(() => tell(`${summary} ${words.old}`));
 })();

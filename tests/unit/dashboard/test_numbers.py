@@ -5,29 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from portal.dashboard.numbers import NO_VALUE, Numbers, age, language_of
+from portal.dashboard.numbers import NO_VALUE, Numbers, age
 
 pytestmark = pytest.mark.unit
 ENGLISH, GERMAN = Numbers("en"), Numbers("de")
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 23, 20, 4, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [
-        ("de-AT,de;q=0.9,en;q=0.5", "de"),
-        ("fr, de;q=0.4, en;q=0.7", "en"),
-        ("en;q=0, de;q=0.1", "de"),
-        ("", "en"),
-        ("de;q=nonsense", "en"),
-        ("ja", "en"),
-        (";;;,,,=", "en"),
-    ],
-)
-def test_the_best_known_language_of_the_header_decides(header: str, language: str) -> None:
-    """Weights count, unknown languages and nonsense do not."""
-    assert language_of(header) == language
 
 
 def test_numbers_have_the_separators_of_their_language() -> None:

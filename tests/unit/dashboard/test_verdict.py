@@ -132,3 +132,18 @@ def test_the_worst_of_several_speaks() -> None:
     assert asleep == "All asleep: no data since 21:10, which is normal at night."
     assert of_all(("Roof", None), ("Shed", None)) == "0 of 2 working: no reading has come in yet."
     assert verdict.of_all([], None, NUMBERS) is None
+
+
+def test_what_was_given_away_is_no_alarm_and_is_not_counted() -> None:
+    """Neither by itself, however long it is silent, nor among others; and alone it says so."""
+    long_ago = NOON - timedelta(days=40)
+    gone = verdict.of_inverter(row(long_ago), BERLIN, NOON, NUMBERS, given_away_at=long_ago)
+    working = verdict.of_inverter(row(NOON), BERLIN, NOON, NUMBERS)
+    both = verdict.of_all([("Shed", gone), ("Roof", working)], 412.0, NUMBERS)
+    alone = verdict.of_all([("Shed", gone)], None, NUMBERS)
+
+    assert gone.state is State.GONE
+    assert sentence(gone, NOON) == "Given away: its readings end at 12:00 on 22 Apr 2026."
+    assert both == working
+    assert alone is not None
+    assert sentence(alone, NOON) == "All given away."

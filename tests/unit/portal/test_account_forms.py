@@ -32,8 +32,8 @@ def test_a_good_form_passes_in_one_spelling() -> None:
         ({"password": "eleven char"}, "password"),
         ({"password": "x" * 129}, "password"),
         ({"password": "abababababababab"}, "password"),
-        ({"email": "alicealicealice@example.org", "password": "ALICEaliceALICE"}, ""),
-        ({"password": "Alice@Example.org"}, ""),
+        ({"email": "alicealicealice@example.org", "password": "ALICEaliceALICE"}, "password"),
+        ({"password": "Alice@Example.org"}, "password"),
         ({"is_admin": "on"}, ""),
     ],
 )
@@ -44,7 +44,7 @@ def test_a_wrong_field_is_named(change: dict[str, str], field: str) -> None:
     assert isinstance(form, Submitted)
     assert list(form.errors) == [field]
     assert "Value error" not in form.errors[field]
-    assert "Please" in form.errors[field] or field == "email"
+    assert form.errors[field].endswith(".")
 
 
 def test_a_message_that_quotes_what_was_typed_is_not_a_format() -> None:

@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,9 +40,19 @@ def test_a_taken_port_is_one_clear_sentence() -> None:
         number = taken.getsockname()[1]
 
         with pytest.raises(CannotStart, match=rf"Port {number} for the broker is taken: set MQTT_PORT"):
-            checks.free_port(number, "MQTT_PORT", "the broker")
+            checks.kept_port(number, "MQTT_PORT", "the broker")
 
-    assert checks.free_port(0, "MQTT_PORT", "the broker") > 0
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no port that two may bind")
+def test_a_kept_port_is_a_servers_again_and_again_and_nobody_elses() -> None:
+    """A broker that starts anew finds its port; without the keeper a client's outgoing connection may sit on it."""
+    number = checks.kept_port(0, "MQTT_PORT", "the broker")
+
+    for _ in range(2):
+        with socket.create_server(("0.0.0.0", number)), socket.create_connection(("127.0.0.1", number)):
+            pass
+    with socket.socket() as client, pytest.raises(OSError, match="in use"):
+        client.bind(("127.0.0.1", number))
 
 
 def test_a_missing_broker_is_named_with_the_command_for_three_systems(tmp_path: Path) -> None:
@@ -99,6 +111,20 @@ def test_the_children_get_our_settings_and_no_stray_ones() -> None:
     assert plain["BASE_URL"] == "http://192.0.2.7:8000"
     assert plain["MQTT_PUBLIC_HOST"] == "192.0.2.7"
     assert chosen["DATABASE_URL"] == "postgresql://db/deye"
+
+
+def test_behind_a_front_with_https_the_given_address_counts_and_cookies_are_secure() -> None:
+    """``BASE_URL`` is what others open then; the greeting says so beside the address on this computer."""
+    given = {"BASE_URL": "https://sun.example.org", "TRUSTED_PROXIES": "127.0.0.1", "ALLOWED_HOSTS": "sun.example.org"}
+    plain, behind = environment(PLAN, {}, {}), environment(PLAN, {}, given)
+    said = greeting.lines(PLAN, behind, "", demo=False)
+
+    assert (plain["BASE_URL"], plain["COOKIE_SECURE"]) == ("http://192.0.2.7:8000", "false")
+    assert {name: behind[name] for name in given} == given
+    assert behind["COOKIE_SECURE"] == "true"
+    assert environment(PLAN, {}, given | {"COOKIE_SECURE": "false"})["COOKIE_SECURE"] == "false"
+    assert "From elsewhere: https://sun.example.org" in said
+    assert not [line for line in greeting.lines(PLAN, plain, "", demo=False) if "elsewhere" in line]
 
 
 def test_the_greeting_shows_no_password_of_the_database() -> None:
@@ -178,6 +204,23 @@ def test_make_that_handles_an_interrupt_is_noticed() -> None:
     assert interrupted("Name:\tmake\nSigBlk:\t0000000000000002\nSigIgn:\t0\n")
     assert not interrupted("Name:\tmake\nSigBlk:\t0000000000010000\n")
     assert not interrupted("")
+
+
+def test_a_parent_that_only_descends_from_make_is_not_watched() -> None:
+    """A test run below ``make test`` blocks signals whenever it starts a program; that is no interrupt."""
+    watching = (
+        "import asyncio\nfrom standalone.parent import watch_make\nasyncio.run(watch_make(lambda: print('stop')))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", watching],
+        env=os.environ | {"MAKELEVEL": "1"},
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert done.stdout == b""
 
 
 def test_without_root_the_broker_runs_as_who_started_it(tmp_path: Path) -> None:

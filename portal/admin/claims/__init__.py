@@ -1,0 +1,1 @@
+"""Serials that several claim, and what an administrator decides about them."""

@@ -1,0 +1,1 @@
+"""Inverters of all owners, as an administrator sees them: no readings."""

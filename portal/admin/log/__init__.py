@@ -1,0 +1,1 @@
+"""The audit log as pages: an administrator's of everything, an owner's of his own account."""

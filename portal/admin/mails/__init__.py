@@ -1,0 +1,1 @@
+"""Mails that wait to be sent, without what they say."""

@@ -1,0 +1,123 @@
+"""How often something may be tried: fixed windows counted in the database, so that a restart forgives nothing.
+
+``await parts.tries.wait(limit, key, now=now)`` counts a try and returns zero, or returns how long to wait. Keys
+(addresses, e-mails, account ids) are kept as keyed hashes alone. No HTTP here: that is ``portal.limits``.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from portal.keys import keyed_hash
+from schema.database import Sessions, insert_or_update, reading
+from schema.models import TryCount
+
+NO_WAIT = timedelta(0)
+
+# What one household or one attacker is given of IPv6, and may take addresses from at will.
+_HOME_PREFIX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``most`` tries of this kind by one key within ``window``. The kind has at most 32 characters."""
+
+    kind: str
+    most: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Counts in the table ``try_count``; ``key`` makes the hashes."""
+
+    sessions: Sessions
+    key: str = field(repr=False)
+
+    async def allowed(self, kind: str, key: str, *, most: int, window: timedelta, now: datetime) -> bool:
+        """Count a try and return True, or return False without counting anything."""
+        return not await self.wait(Limit(kind, most, window), key, now=now)
+
+    async def wait(self, limit: Limit, key: str, *, now: datetime) -> timedelta:
+        """Count a try and return zero, or return how long to wait without counting anything.
+
+        Has transactions of its own: a refused request rolls back, its try stays. Never call it inside one of yours:
+        on SQLite it would wait for you.
+        """
+        # A flood of refused tries costs a look each and keeps no writer waiting.
+        async with reading(self.sessions) as session:
+            seen = await self._seen(session, limit.kind, key, now)
+        if seen and seen.count >= limit.most:
+            return seen.ends_at - now
+        async with self.sessions.begin() as session:
+            return await self.counted(session, limit, key, now=now)
+
+    async def counted(self, session: AsyncSession, limit: Limit, key: str, *, now: datetime) -> timedelta:
+        """``wait`` inside the caller's transaction: on PostgreSQL others of this key wait until it ends."""
+        upsert = insert_or_update(session.get_bind().dialect.name, TryCount).values(
+            kind=limit.kind,
+            key_hash=keyed_hash(self.key, key),
+            began_at=now,
+            ends_at=now + limit.window,
+            count=1,
+            last_at=now,
+        )
+        over, full, fresh = TryCount.ends_at <= now, TryCount.count > limit.most, upsert.excluded
+        statement = upsert.on_conflict_do_update(
+            index_elements=["kind", "key_hash"],
+            set_={
+                "began_at": case((over, fresh.began_at), else_=TryCount.began_at),
+                "ends_at": case((over, fresh.ends_at), else_=TryCount.ends_at),
+                # One above the limit says enough: the count of those who came at once and were refused.
+                "count": case((over, 1), (full, TryCount.count), else_=TryCount.count + 1),
+                "last_at": case((~over & full, TryCount.last_at), else_=fresh.last_at),
+            },
+        ).returning(TryCount.count, TryCount.ends_at)
+        count, ends_at = (await session.execute(statement)).one()
+        return ends_at - now if count > limit.most else NO_WAIT
+
+    async def count(self, kind: str, key: str, *, now: datetime) -> int:
+        """Tries in the window that is open now."""
+        async with reading(self.sessions) as session:
+            seen = await self._seen(session, kind, key, now)
+        return seen.count if seen else 0
+
+    async def last(self, kind: str, key: str, *, now: datetime) -> datetime | None:
+        """When the newest try of the window that is open now was made."""
+        async with reading(self.sessions) as session:
+            seen = await self._seen(session, kind, key, now)
+        return seen.last_at if seen else None
+
+    async def forget(self, kind: str, key: str) -> None:
+        """This key starts afresh."""
+        async with self.sessions.begin() as session:
+            await session.execute(
+                delete(TryCount).where(TryCount.kind == kind, TryCount.key_hash == keyed_hash(self.key, key))
+            )
+
+    async def _seen(self, session: AsyncSession, kind: str, key: str, now: datetime) -> TryCount | None:
+        statement = select(TryCount).where(
+            TryCount.kind == kind, TryCount.key_hash == keyed_hash(self.key, key), TryCount.ends_at > now
+        )
+        return (await session.scalars(statement)).one_or_none()
+
+
+async def sweep(session: AsyncSession, *, now: datetime) -> None:
+    """Windows that have ended count nothing any more."""
+    await session.execute(delete(TryCount).where(TryCount.ends_at <= now))
+
+
+def counted_address(host: str) -> str:
+    """What of a caller's address is counted: all of IPv4, the household's part of IPv6."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((int(address), _HOME_PREFIX), strict=False).network_address)
+    return str(address)
