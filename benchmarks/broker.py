@@ -11,15 +11,9 @@ from pathlib import Path
 from benchmarks.fleet import Device, password_file
 from benchmarks.processes import start
 from schema import broker_files
+from tests.services import free_port
 
 _TEMPLATES = Path(__file__).parent.parent / "mosquitto"
-
-
-def free_port() -> int:
-    """A port of the kernel's choice that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

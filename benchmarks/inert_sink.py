@@ -11,6 +11,24 @@ import sys
 _ANSWER = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
 
 
+def _body(head: bytes, rest: bytes) -> tuple[bytes, int]:
+    """The request's body and where it ends, -1 while it is not complete. Telegraf sends its bodies in chunks."""
+    if b"transfer-encoding: chunked" not in head:
+        mark = head.find(b"content-length:")
+        size = int(head[mark + 15 :].split(b"\r\n", 1)[0]) if mark >= 0 else 0
+        return (rest[:size], size) if len(rest) >= size else (b"", -1)
+    lines, at = b"", 0
+    while (line_end := rest.find(b"\r\n", at)) >= 0:
+        size = int(rest[at:line_end], 16)
+        at = line_end + 4 + size
+        if len(rest) < at:
+            break
+        if not size:
+            return lines, at
+        lines += rest[line_end + 2 : line_end + 2 + size]
+    return b"", -1
+
+
 class _Sink(asyncio.Protocol):
     requests = 0
     points = 0
@@ -29,13 +47,12 @@ class _Sink(asyncio.Protocol):
             head, found, body = self._buffer.partition(b"\r\n\r\n")
             if not found:
                 return
-            mark = head.lower().find(b"content-length:")
-            size = int(head[mark + 15 :].split(b"\r\n", 1)[0]) if mark >= 0 else 0
-            if len(body) < size:
+            lines, end = _body(head.lower(), body)
+            if end < 0:
                 return
-            self._buffer = body[size:]
+            self._buffer = body[end:]
             _Sink.requests += 1
-            _Sink.points += body[:size].count(b"\n") + (1 if size and not body[:size].endswith(b"\n") else 0)
+            _Sink.points += lines.count(b"\n") + bool(lines and not lines.endswith(b"\n"))
             assert self._transport is not None
             self._transport.write(_ANSWER)
 
