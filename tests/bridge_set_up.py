@@ -1,24 +1,22 @@
-"""A whole bridge on real parts: Mosquitto, SQLite or PostgreSQL, a real store or a fake one; and publishers for it."""
+"""A whole bridge on real parts: Mosquitto, SQLite or PostgreSQL, a real store or a fake one."""
 
 import asyncio
 import base64
-import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Protocol
 from uuid import UUID, uuid4
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sqlalchemy import select, update
 
 from bridge.app import Bridge
 from bridge.clock import Clock
 from bridge.counters import Counters
+from bridge.keeper import Outcome
 from schema import live, migrate
 from schema.changes import registry_changed
 from schema.database import Sessions, create_engine_for, sessions_for
@@ -40,9 +38,9 @@ from schema.timeseries.port import PointWriter, Sample, Source
 from schema.timeseries.stores import open_reader
 from schema.verifiers import new_login
 from tests.broker import BRIDGE_PASSWORD, Broker
+from tests.publisher import SECRET as SECRET  # noqa: PLC0414  # whoever sets a bridge up publishes too
+from tests.publisher import Publisher as Publisher  # noqa: PLC0414
 from tests.waiting import until, until_async
-
-SECRET = "secret-of-the-tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,13 @@ class Paired:
     def topic(self, tail: str = "reading") -> str:
         """A topic below the login."""
         return f"deye/{self.login}/{tail}"
+
+
+class Process(Protocol):
+    """A child process of a test."""
+
+    def end(self) -> None:
+        """Kill it if the test has left it behind."""
 
 
 class Home:
@@ -77,6 +82,7 @@ class Home:
             }
             | settings
         )
+        self.processes: list[Process] = []
         self.engine = create_engine_for(database_url)
         self.sessions: Sessions = sessions_for(self.engine)
 
@@ -89,7 +95,7 @@ class Home:
             "DATA_DIR": str(self.settings.data_dir),
             "TOKEN_KEY": self.settings.token_key.get_secret_value(),
             "BRIDGE_MQTT_PASSWORD": BRIDGE_PASSWORD,
-            "MQTT_PORT": str(self.broker.port),
+            "MQTT_PORT": str(self.settings.mqtt_port),
             "LOG_FORMAT": "json",
         }
 
@@ -149,6 +155,13 @@ class Home:
             await session.execute(gone.values(deleted_at=datetime.now(UTC), active_serial=None))
             await registry_changed(session)
 
+    async def doom(self, paired: Paired) -> None:
+        """The days in which it could be brought back are over: the provisioner begins to erase it."""
+        async with self.sessions() as session, session.begin():
+            leaving = update(Placement).where(Placement.inverter_id == paired.inverter_id)
+            await session.execute(leaving.values(state=PlacementState.ERASING))
+            await registry_changed(session)
+
     async def feed(self, paired: Paired) -> Feed:
         """The feed's row as it is now."""
         async with self.sessions() as session:
@@ -200,6 +213,8 @@ async def home(folder: Path, broker: Broker, database_url: str = "", **settings:
     try:
         yield place
     finally:
+        for process in place.processes:
+            process.end()
         await place.engine.dispose()
 
 
@@ -217,54 +232,18 @@ async def bridge(place: Home, store: PointWriter | None = None, *, clock: Clock 
             await serving
 
 
-class Publisher:
-    """A logger: MQTT 3.1.1 by paho's own thread, as most real ones, so it is no relative of the bridge's client."""
-
-    def __init__(
-        self,
-        broker: Broker,
-        login: str,
-        *,
-        secret: str = SECRET,
-        protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
-    ) -> None:
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=login, protocol=protocol)
-        self._client.username_pw_set(login, secret)
-        self._client.on_publish = lambda _, __, packet_id, ___, ____: self._answered.add(packet_id)
-        self._answered: set[int] = set()
-        self._port = broker.port
-
-    async def __aenter__(self) -> Self:
-        self._client.connect_async("127.0.0.1", self._port)
-        self._client.loop_start()
-        await until(self._client.is_connected)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-        # Else the garbage collector may find paho's sockets before paho's own finaliser: a warning, which is an error.
-        self._client._reset_sockets()
-
-    async def send(self, topic: str, payload: object, *, qos: int = 1, retain: bool = False) -> None:
-        """Publish and wait for the broker's answer; mappings go as JSON."""
-        await until(self.throw(topic, payload, qos=qos, retain=retain))
-
-    def throw(self, topic: str, payload: object, *, qos: int = 1, retain: bool = False) -> Callable[[], bool]:
-        """Publish without waiting; the answer says whether the broker has acknowledged (QoS 0: whether it was sent).
-
-        While there is no connection QoS 1 waits for the next one.
-        """
-        body = json.dumps(payload) if isinstance(payload, Mapping) else payload
-        packet_id = self._client.publish(topic, body, qos=qos, retain=retain).mid  # type: ignore[arg-type]  # any body
-        return lambda: packet_id in self._answered
+def outcomes(one: Bridge) -> dict[str, int]:
+    """How messages ended, without what the bridge itself sent to try the broker's rules."""
+    ended = one.counters.outcomes.copy()
+    ended[Outcome.NOT_A_READING] -= one.counters.not_readings["self_check"]
+    return {str(outcome): count for outcome, count in ended.items() if count}
 
 
 async def settled(one: Bridge, count: int) -> None:
-    """Wait until the bridge has settled so many messages and holds none; its sum is right."""
-    await until(lambda: one.session.window.settled >= count and not len(one.session.window))
-    await until(lambda: not one.keeper.pending)
+    """Wait until the bridge has settled so many messages of others and holds none; its sum is right."""
     window = one.session.window
+    await until(lambda: sum(outcomes(one).values()) >= count and not len(window))
+    await until(lambda: not one.keeper.pending)
     assert window.received == window.settled + len(window) + window.dropped
     assert window.settled == sum(one.counters.outcomes.values())
 

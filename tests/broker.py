@@ -1,7 +1,9 @@
-"""A real Mosquitto with our own configuration, on a port of the kernel's choice in a temporary folder."""
+"""A real Mosquitto with our own configuration, on a port of the kernel's choice in a temporary folder.
+
+``MOSQUITTO`` names another program than the one on PATH: every test then runs on that version.
+"""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -10,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from schema.broker_files import ACL, CONFIGURATION, PASSWORDS, render
-from schema.topics import BRIDGE_USER
+from schema.broker_files import ACL, BRIDGE_LISTENER, CONFIGURATION, PASSWORDS, connections, render
+from schema.topics import BRIDGE_USER, CANARY_USER, canary_secret
 from schema.verifiers import verifier
+from standalone import broker_program
 from tests.services import found, free_port
 
 TEMPLATES = Path(__file__).parents[1] / "mosquitto"
@@ -24,21 +27,39 @@ BRIDGE_PASSWORD = "bridge-password-of-the-tests"
 class Broker:
     """A broker that can be stopped, killed and started again on the same port with the same data."""
 
-    def __init__(self, folder: Path, *, extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, extra: str = "", changed: Mapping[str, str] | None = None, port: int | None = None
+    ) -> None:
         self.folder = folder
-        self.port = free_port()
-        self._binary = found("mosquitto", Path("/usr/sbin"), Path("/usr/local/sbin"))
+        self.port = port or free_port()
+        self.program = os.environ.get("MOSQUITTO") or found("mosquitto", Path("/usr/sbin"), Path("/usr/local/sbin"))
         self._process: subprocess.Popen[bytes] | None = None
         self._verifiers: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        template = "".join((TEMPLATES / name).read_text() for name in (CONFIGURATION, "persistence-2.0.conf"))
+        self.persistence = broker_program.persistence(self.program, folder)
+        template = "".join((TEMPLATES / name).read_text() for name in (CONFIGURATION, self.persistence.template))
         # The line "Reloading config." is one of information.
         template += "log_type information\n" + extra
         user = "root" if os.geteuid() == 0 else "mosquitto"
-        text = render(template, port=self.port, folder=folder, user=user, address="127.0.0.1")
-        (folder / CONFIGURATION).write_text(text)
-        shutil.copy(TEMPLATES / ACL, folder / ACL)
-        self.allow({BRIDGE_USER: BRIDGE_PASSWORD})
+        text = render(
+            template,
+            port=self.port,
+            folder=folder,
+            user=user,
+            address="127.0.0.1",
+            plugin=self.persistence.plugin,
+            most_connections=connections(broker_program.raise_open_files()),
+        )
+        self._set({CONFIGURATION: text, ACL: (TEMPLATES / ACL).read_text()}, changed or {})
+        self.allow({BRIDGE_USER: BRIDGE_PASSWORD, CANARY_USER: canary_secret(BRIDGE_PASSWORD)})
+
+    def _set(self, files: Mapping[str, str], changed: Mapping[str, str]) -> None:
+        """Write configuration and ACL; each key of ``changed`` stands in one of them and gives way to its value."""
+        for old, new in changed.items():
+            assert any(old in text for text in files.values()), f"{old!r} is in none of the files"
+            files = {name: text.replace(old, new) for name, text in files.items()}
+        for name, text in files.items():
+            (self.folder / name).write_text(text)
 
     def allow(self, secrets: Mapping[str, str]) -> None:
         """Add these users to the password file; a running broker is told."""
@@ -70,7 +91,7 @@ class Broker:
         """Start it and return when it accepts connections."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binary, "-c", str(self.folder / CONFIGURATION)], stdout=log, stderr=log
+                [self.program, "-c", str(self.folder / CONFIGURATION)], stdout=log, stderr=log
             )
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
@@ -107,9 +128,11 @@ class Broker:
 
 
 @contextmanager
-def broker(folder: Path, *, extra: str = "") -> Iterator[Broker]:
-    """A running broker; ``extra`` lines are appended to its configuration."""
-    server = Broker(folder, extra=extra)
+def broker(
+    folder: Path, *, extra: str = "", changed: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[Broker]:
+    """A running broker; ``extra`` lines are appended to its configuration, ``changed`` ones replace others."""
+    server = Broker(folder, extra=extra, changed=changed, port=port)
     server.start()
     try:
         yield server
@@ -117,9 +140,26 @@ def broker(folder: Path, *, extra: str = "") -> Iterator[Broker]:
         server.kill()
 
 
+def bridge_listener(port: int) -> str:
+    """The lines of the bridge's own way in, for ``extra``."""
+    return (TEMPLATES / BRIDGE_LISTENER).read_text().replace("@BRIDGE_LISTENER@", f"{port} 127.0.0.1")
+
+
 def connect_without_a_name(port: int, client_id: str) -> bytes:
     """What the broker answers to an MQTT 5 CONNECT with this client id and nothing else."""
-    body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00" + len(client_id).to_bytes(2, "big") + client_id.encode()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as stranger:
+    return _connect(port, b"\x02", client_id)
+
+
+def connect_as(
+    port: int, name: str, secret: str, *, client_id: str = "", source: str = "127.0.0.1", timeout_s: float = 5.0
+) -> bytes:
+    """What the broker answers to an MQTT 5 CONNECT from ``source``; then the socket closes without a good-bye."""
+    return _connect(port, b"\xc2", client_id, name, secret, source=source, timeout_s=timeout_s)
+
+
+def _connect(port: int, flags: bytes, *words: str, source: str = "127.0.0.1", timeout_s: float = 5.0) -> bytes:
+    body = b"\x00\x04MQTT\x05" + flags + b"\x00\x1e\x00"
+    body += b"".join(len(word).to_bytes(2, "big") + word.encode() for word in words)
+    with socket.create_connection(("127.0.0.1", port), timeout_s, source_address=(source, 0)) as stranger:
         stranger.sendall(bytes([0x10, len(body)]) + body)
         return stranger.recv(100)

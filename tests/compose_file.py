@@ -10,7 +10,7 @@ import yaml
 
 PATH = Path(__file__).parents[1] / "compose.yaml"
 # ${NAME}, ${NAME:-default}, ${NAME:?message}; a default may hold another one.
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?:(?P<how>:[-?])(?P<rest>(?:[^{}]|\$\{[^{}]*\})*))?\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?:(?P<how>:[-?])(?P<rest>(?:[^{}]|\$\{[^{}]*\})*))?\}")
 
 
 def services() -> dict[str, dict[str, Any]]:

@@ -32,7 +32,10 @@ class WriteSeen:
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to the next ``times`` writes instead: an error, silence, or an answer that gets lost."""
+    """What happens to the next ``times`` writes instead: an error, silence, or an answer that gets lost.
+
+    ``lost_answer`` writes first; with ``hang`` too, the answer to what is written never comes.
+    """
 
     status: int = 503
     times: int = 1
@@ -47,11 +50,14 @@ class FakeInflux:
     def __init__(self, *, port: int = 0, operator_token: str = "") -> None:
         """``operator_token`` sets the server up at once; without it ``POST /api/v2/setup`` does.
 
-        ``hanging`` is set once a request hangs by a fault.
+        ``hanging`` is set once a request hangs by a fault; a body beyond ``largest_body`` is a 413, and
+        one that holds ``poison`` a 400 as a whole.
         """
         self.state = State()
         self.faults: list[Fault] = []
         self.writes: list[WriteSeen] = []
+        self.largest_body = 64 * 1024**2
+        self.poison = b""
         self.port = port
         self._runner: web.AppRunner | None = None
         self.hanging = asyncio.Event()
@@ -93,6 +99,7 @@ class FakeInflux:
     def _routes(self) -> list[web.RouteDef]:
         handlers = [
             ("GET", "/health", self._health),
+            ("GET", "/metrics", self._metrics),
             ("POST", "/api/v2/write", self._write),
             ("POST", "/api/v2/query", self._query),
             ("GET", "/fake/writes", self._writes_seen),
@@ -104,26 +111,50 @@ class FakeInflux:
     async def _health(self, _: web.Request) -> web.StreamResponse:
         return web.json_response({"name": "influxdb", "status": "pass", "version": "2.9.1-fake"})
 
+    async def _metrics(self, _: web.Request) -> web.StreamResponse:
+        """The few that our provisioner reads; like 2.9.1 it counts two buckets of its own for each organisation."""
+        organisations, buckets = len(self.state.organisations), self.state.buckets.values()
+        shards = [f'storage_shard_series{{id="{one.id}"}} 1' for one in buckets if one.points]
+        counts = [
+            f"influxdb_organizations_total {organisations}",
+            f"influxdb_buckets_total {len(buckets) + 2 * organisations}",
+            "go_memstats_sys_bytes 1.26335272e+08",
+            "go_memstats_heap_released_bytes 5.627904e+06",
+        ]
+        return web.Response(text="\n".join(["# HELP", *counts, *shards, ""]))
+
     async def _write(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         fault = self._next_fault()
-        if fault is not None and fault.hang:
-            self.hanging.set()
-            await self._released.wait()
-            raise Refused(503, "unavailable", "stopped")
+        if fault is not None and fault.hang and not fault.lost_answer:
+            await self._hang()
+        if len(body) > self.largest_body:
+            # As a proxy in front of the server answers.
+            self._note(request, body, 413)
+            return web.Response(status=413, text="<html>413 Request Entity Too Large</html>")
         if fault is not None and not fault.lost_answer:
             self._note(request, body, fault.status)
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
             return web.Response(status=fault.status, text='{"message":"planned fault"}', headers=headers)
+        if self.poison and self.poison in body:
+            self._note(request, body, 400)
+            raise Refused(400, "invalid", f"unable to parse '{self.poison.decode()}'")
         try:
             self.state.write(shown_token(request), request.query["orgID"], request.query["bucket"], body)
         except Refused as refusal:
             self._note(request, body, refusal.status)
             raise
         self._note(request, body, 204)
+        if fault is not None and fault.hang:
+            await self._hang()
         if fault is not None and request.transport is not None:
             request.transport.abort()
         return web.Response(status=204)
+
+    async def _hang(self) -> None:
+        self.hanging.set()
+        await self._released.wait()
+        raise Refused(503, "unavailable", "stopped")
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()

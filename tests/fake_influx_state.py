@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # A backslash before one of these three hides it; before anything else, another backslash too, it is a letter.
 _KEY = r"(?:[^\\, =\n]|\\[, =]|\\(?![, =]))+"
@@ -72,6 +72,7 @@ class Authorization:
     description: str
     rights: frozenset[tuple[str, str | None]]
     operator: bool = False
+    active: bool = True
 
     def may(self, action: str, bucket: Bucket) -> bool:
         """Whether the token may read or write the bucket."""
@@ -84,15 +85,18 @@ class Authorization:
 class State:
     """Organisations, buckets and hashed tokens: like 2.9, it can show a token only when it makes it."""
 
+    user_id: str = field(default_factory=lambda: _new_id())  # noqa: PLW0108  # defined below
     organisations: dict[str, str] = field(default_factory=dict)
     buckets: dict[str, Bucket] = field(default_factory=dict)
     authorizations: dict[str, Authorization] = field(default_factory=dict)
 
     def authorization(self, token: str) -> Authorization:
-        """Who shows this token. 401 for a stranger."""
+        """Who shows this token. 401 for a stranger, 403 for one that is switched off."""
         found = self.authorizations.get(_hashed(token))
         if found is None:
             raise Refused(401, "unauthorized", "unauthorized access")
+        if not found.active:
+            raise Refused(403, "forbidden", "authorization is inactive")
         return found
 
     def add_organisation(self, name: str) -> str:
@@ -102,6 +106,23 @@ class State:
         org_id = _new_id()
         self.organisations[org_id] = name
         return org_id
+
+    def rename_organisation(self, org_id: str, name: str) -> None:
+        """422 for a name that is taken."""
+        if name in self.organisations.values():
+            raise Refused(422, "conflict", f"organization with name {name} already exists")
+        self.organisations[org_id] = name
+
+    def delete_organisation(self, org_id: str) -> None:
+        """Its buckets go with it, its tokens stay: as in 2.9.1 they are in no list, and their ids still delete them."""
+        del self.organisations[org_id]
+        self.buckets = {id_: bucket for id_, bucket in self.buckets.items() if bucket.org_id != org_id}
+
+    def rename_bucket(self, bucket: Bucket, name: str) -> None:
+        """422 for a name that another bucket of the organisation has."""
+        if any(one.org_id == bucket.org_id and one.name == name and one is not bucket for one in self.buckets.values()):
+            raise Refused(422, "conflict", f"bucket with name {name} already exists")
+        bucket.name = name
 
     def add_bucket(self, org_id: str, name: str, retention_s: int, shard_s: int) -> Bucket:
         """422 for a name that is taken, 500 for shards longer than the retention, as in 2.9.1."""
@@ -129,6 +150,14 @@ class State:
         made = Authorization(_new_id(), org_id, description, rights, operator)
         self.authorizations[_hashed(token)] = made
         return made, token
+
+    def set_authorization(self, authorization_id: str, *, active: bool) -> Authorization:
+        """Switch it on or off; 404 for one that is not there."""
+        for hashed, found in self.authorizations.items():
+            if found.id == authorization_id:
+                changed = self.authorizations[hashed] = replace(found, active=active)
+                return changed
+        raise Refused(404, "not found", "authorization not found")
 
     def delete_authorization(self, authorization_id: str) -> None:
         """404 for one that is not there."""

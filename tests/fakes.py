@@ -1,15 +1,16 @@
 """Fakes of the bridge's ports, in memory, with the ports' own rules: settled once, kept in order, failing on demand."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from bridge.clock import Clock
-from bridge.ports import Delivery, Entry, KeptLine, KeptRaw, Letter, Line, Raw, RegistryUnavailable, SpoolUnavailable
+from bridge.ports import Delivery, RegistryUnavailable
+from bridge.records import FeedRow, pack
 from bridge.refusals import Reason
-from bridge.routes import Claim, Directory, LoginEntry, Route
+from bridge.routes import Claim, Directory, Route
 from bridge.window import Window
 from schema.readings import Reading
 from schema.timeseries.port import Destination, StoreError
@@ -78,13 +79,20 @@ class FakeSession:
 
 
 class FakeRegistry:
-    """A directory in memory; ``away`` makes the database unreachable, ``absent`` logins appear at a look-up."""
+    """A directory in memory; ``away`` makes the database unreachable, ``absent`` logins appear at a look-up.
+    ``thinks`` is waited for before each answer, and ``asked`` counts the questions.
+    """
 
     def __init__(self, *routes: Route) -> None:
         self.away = False
+        self.thinks: Callable[[], Awaitable[object]] | None = None
+        self.asked = 0
         self.claims: list[tuple[UUID, str, str]] = []
         self.disputed: set[UUID] = set()
+        self.held_elsewhere: set[str] = set()
         self.refetched = 0
+        self.looked_up = 0
+        self.deleted: set[UUID] = set()
         self.absent: dict[str, Route] = {}
         self._directory = directory(*routes)
 
@@ -93,35 +101,47 @@ class FakeRegistry:
         """What is known."""
         return self._directory
 
+    async def gone(self, inverter_ids: Collection[UUID]) -> set[UUID]:
+        """Those somebody deleted."""
+        if self.away:
+            raise RegistryUnavailable("away")
+        return self.deleted & set(inverter_ids)
+
+    async def _answering(self) -> None:
+        self.asked += 1
+        if self.thinks is not None:
+            await self.thinks()
+        if self.away:
+            raise RegistryUnavailable("away")
+
     def set(self, *routes: Route) -> None:
         """A resync with these routes."""
         self._directory = directory(*routes)
 
     async def look_up(self, logins: Collection[str]) -> None:
         """Find absent logins."""
-        if self.away:
-            raise RegistryUnavailable("away")
+        self.looked_up += 1
+        await self._answering()
         for login in logins:
             if login in self.absent:
-                route = self.absent[login]
-                self._directory.put(LoginEntry(login, revoked=False, routes={route.selector: route}))
+                self._directory.put(login, pack([row_of(self.absent[login])], revoked=False))
 
     async def claim(self, route: Route, *, device_key: str, alias: str) -> Route:
         """Activate, bind, remember."""
-        if self.away:
-            raise RegistryUnavailable("away")
+        await self._answering()
         self.claims.append((route.feed_id, device_key, alias))
         claim = Claim.DISPUTED if route.inverter_id in self.disputed else Claim.ACTIVE
+        alias = "" if alias in self.held_elsewhere else alias
         current = replace(
             route,
             claim=claim if route.claim is Claim.PENDING else route.claim,
             device_key=device_key or route.device_key,
             aliases=route.aliases | {alias} if alias else route.aliases,
         )
-        self._directory.replace(current)
+        self._directory.amend(current)
         return current
 
-    def refetch(self) -> None:
+    def refetch(self, inverter_id: UUID | None = None) -> None:  # noqa: ARG002  # the port's name
         """Count the wish."""
         self.refetched += 1
 
@@ -158,61 +178,6 @@ class FakeLive:
     def newest(self, inverter_id: UUID) -> tuple[Mapping[str, float], datetime | None]:
         """What was known before."""
         return self.known.get(inverter_id, ({}, None))
-
-
-class FakeSpool:
-    """Keeps entries in memory; ``broken`` refuses to."""
-
-    def __init__(self) -> None:
-        self.records: dict[int, Entry] = {}
-        self.broken = False
-        self.commits = 0
-
-    async def commit(self, entries: Sequence[Entry], forgotten: Sequence[int]) -> list[int]:
-        """Keep and forget."""
-        await asyncio.sleep(0)
-        if self.broken:
-            raise SpoolUnavailable("no space left on device")
-        self.commits += 1
-        for record in forgotten:
-            self.records.pop(record, None)
-        first = max(self.records, default=0) + 1 + self.commits * 1000
-        self.records.update(enumerate(entries, first))
-        return list(range(first, first + len(entries)))
-
-    async def oldest_lines(self, inverter_id: UUID, *, lines: int, size: int) -> list[KeptLine]:
-        """Lines of one inverter; one at least, whatever its size."""
-        found = [
-            KeptLine(record, entry.line)
-            for record, entry in sorted(self.records.items())
-            if isinstance(entry, Line) and entry.inverter_id == inverter_id
-        ]
-        while len(found) > 1 and sum(len(kept.line) for kept in found) > size:
-            found.pop()
-        return found[:lines]
-
-    async def oldest_raws(self, limit: int) -> list[KeptRaw]:
-        """Messages kept as they came."""
-        found = [KeptRaw(record, entry) for record, entry in sorted(self.records.items()) if isinstance(entry, Raw)]
-        return found[:limit]
-
-    async def backlog(self) -> dict[UUID, int]:
-        """Lines by inverter."""
-        counts: dict[UUID, int] = {}
-        for entry in self.records.values():
-            if isinstance(entry, Line):
-                counts[entry.inverter_id] = counts.get(entry.inverter_id, 0) + 1
-        return counts
-
-    @property
-    def letters(self) -> list[Letter]:
-        """The dead letters."""
-        return [entry for entry in self.records.values() if isinstance(entry, Letter)]
-
-    @property
-    def lines(self) -> list[bytes]:
-        """The kept lines."""
-        return [entry.line for entry in self.records.values() if isinstance(entry, Line)]
 
 
 class FakeStore:
@@ -283,10 +248,35 @@ def route(
     )
 
 
-def directory(*routes: Route, revoked: Collection[str] = ()) -> Directory:
-    """A directory of these feeds; serials of active ones are held by their owners."""
-    entries: dict[str, LoginEntry] = {}
-    holders = {one.serial: one.owner_id for one in routes if one.claim is Claim.ACTIVE}
+def directory(*routes: Route, revoked: Collection[str] = (), quarantined: Collection[str] = ()) -> Directory:
+    """A directory of these feeds, of which ``revoked`` logins are withdrawn and what others send is set aside."""
+    feeds: dict[str, list[FeedRow]] = {}
     for one in routes:
-        entries.setdefault(one.login, LoginEntry(one.login, one.login in revoked, {})).routes[one.selector] = one
-    return Directory(1, entries.values(), holders)
+        feeds.setdefault(one.login, []).append(row_of(one))
+    made = Directory(lambda sealed, _: sealed.decode())
+    made.version = 1
+    for login, mine in feeds.items():
+        made.put(login, pack(mine, revoked=login in revoked, quarantined=login in quarantined))
+    return made
+
+
+def row_of(route: Route) -> FeedRow:
+    """A route as the row it might have been made of, its token unsealed."""
+    place = route.destination
+    return FeedRow(
+        feed_id=route.feed_id.bytes,
+        inverter_id=route.inverter_id.bytes,
+        owner_id=route.owner_id.bytes,
+        selector=route.selector,
+        dialect=route.dialect,
+        claim=str(route.claim),
+        device_key=route.device_key,
+        serial=route.serial,
+        rated_power_w=route.rated_power_w,
+        placed=place is not None,
+        server=place.server if place else "",
+        org_id=place.org_id if place else "",
+        bucket_id=place.bucket_id if place else "",
+        sealed=place.token.encode() if place else b"",
+        aliases=tuple(sorted(route.aliases)),
+    )

@@ -10,9 +10,10 @@ from tests.waiting import until
 class Ledger:
     """Readings of one inverter, each with a second and a value of its own."""
 
-    def __init__(self, paired: Paired) -> None:
+    def __init__(self, paired: Paired, *, seconds_ago: int = 9_000) -> None:
+        """The first reading is so old; each next one is a second younger."""
         self.paired = paired
-        self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=9_000)
+        self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=seconds_ago)
         self.sent: dict[datetime, float] = {}
         self._answers: dict[datetime, Callable[[], bool]] = {}
 
@@ -22,8 +23,15 @@ class Ledger:
             number = len(self.sent)
             at = self.start + timedelta(seconds=number)
             self.sent[at] = float(number)
-            document = {"ac_power": float(number), "time": at.isoformat()}
-            self._answers[at] = logger.throw(self.paired.topic(), document)
+            self._throw(logger, at)
+
+    def throw_again(self, logger: Publisher) -> None:
+        """Everything once more, as a publisher does that has not heard the broker's answers."""
+        for at in self.sent:
+            self._throw(logger, at)
+
+    def _throw(self, logger: Publisher, at: datetime) -> None:
+        self._answers[at] = logger.throw(self.paired.topic(), {"ac_power": self.sent[at], "time": at.isoformat()})
 
     async def acknowledged(self) -> dict[datetime, float]:
         """Everything sent, once the broker has acknowledged all of it."""

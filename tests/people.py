@@ -98,7 +98,7 @@ async def sign_up(portal: RunningPortal, person: Person, *, admin: bool = False)
             session, person.email, password_hash, "Europe/Berlin", now=portal.clock(), is_admin=admin
         )
         assert isinstance(account, Account)
-        await service.mark_verified(session, account.id, server=portal.parts.settings.influx_url, now=portal.clock())
+        await service.mark_verified(session, account.id, now=portal.clock())
         person.account_id = account.id
 
 

@@ -1,6 +1,9 @@
 """The portal in this process and event loop, over a SQLite file of its own, with every mail kept in a list."""
 
 import asyncio
+import functools
+import shutil
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +14,10 @@ from typing import Any
 
 import httpx
 from argon2 import PasswordHasher
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from litestar import Litestar
+from litestar.plugins.jinja import JinjaTemplateEngine
 
 from portal.app import create_app, make_parts
 from portal.mail import MailNotTaken
@@ -25,6 +31,40 @@ from schema.timeseries.stores import open_reader, open_writer
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 BASE_URL = "http://portal.example.org"
 KEY_OF_ZEROS = "A" * 43 + "="
+
+
+class _Compiled(BytecodeCache):
+    """Each template is compiled once for all portals of this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What another portal has compiled."""
+        if known := self._known.get(bucket.key):
+            bucket.bytecode_from_string(known)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Kept for the next portal."""
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
+@functools.cache
+def _template_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="deye-tests-")
+
+
+async def _migrated(path: Path) -> None:
+    """A database of the newest revision; made once, copied afterwards."""
+    made = Path(_template_folder().name) / "deye.db"
+    if not made.exists():
+        engine = create_engine_for(f"sqlite:///{made}")
+        await migrate.upgrade(engine)
+        await engine.dispose()
+    shutil.copy(made, path)
 
 
 class Clock:
@@ -77,6 +117,12 @@ class RunningPortal:
             transport=httpx.ASGITransport(app=app), base_url=BASE_URL, headers={"accept": "text/html,*/*"}
         )
 
+    def browser_at(self, address: str) -> httpx.AsyncClient:
+        """Somebody's browser, at this address."""
+        app: Any = self.app
+        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+        return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers={"accept": "text/html,*/*"})
+
     async def mail_sent(self) -> None:
         """Send what is owed; afterwards the bag holds it."""
         await self.parts.mailer.send_due()
@@ -122,8 +168,12 @@ async def running_portal(
 ) -> AsyncGenerator[RunningPortal, None]:
     """A migrated database, the application around it, its lifespan entered."""
     settings = portal_settings(folder, **values)
+    path = folder / "deye.db"
+    if settings.database_url == f"sqlite:///{path}" and not path.exists():
+        await _migrated(path)
     engine, live_engine = create_engine_for(settings.database_url), await open_live(settings.live_url)
-    await migrate.upgrade(engine)
+    if not path.exists():
+        await migrate.upgrade(engine)
     # The bridge makes the store's file; here nobody else does.
     await open_writer(settings.store, path=settings.readings_path).close()
     reader = open_reader(settings.store, path=settings.readings_path)
@@ -139,6 +189,8 @@ async def running_portal(
         say=lambda _: None,
     )
     app = create_app(parts)
+    assert isinstance(app.template_engine, JinjaTemplateEngine)
+    app.template_engine.engine.bytecode_cache = _COMPILED
     try:
         async with _living(app):
             yield RunningPortal(app, parts, bag, clock)

@@ -14,11 +14,16 @@ import pytest
 _POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
+_KEPT: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port of the kernel's choice that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the kernel's choice; a server may listen there, and nobody else is given it while the tests run."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _KEPT.append(keeper)
+    return int(keeper.getsockname()[1])
 
 
 def found(program: str, *places: Path) -> str:

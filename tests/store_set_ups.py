@@ -59,6 +59,7 @@ class StoreSetUp:
         self.manager = manager
         self.url = url
         self.fake: FakeInflux | None = None
+        self.operator_token = ""
         self.writer: PointWriter = open_writer(kind, path=path, timeout_s=2.0)
         self.reader: SeriesReader = open_reader(kind, path=path)
 
@@ -173,7 +174,7 @@ async def fake_influx(folder: Path) -> AsyncIterator[StoreSetUp]:
         set_up_ = StoreSetUp(
             kind=StoreKind.INFLUX2, path=folder / "unused", server=_FakeServer(server), manager=manager, url=server.url
         )
-        set_up_.fake = server
+        set_up_.fake, set_up_.operator_token = server, token
         try:
             yield set_up_
         finally:
@@ -188,6 +189,7 @@ async def real_influx(folder: Path, server: RealInflux) -> AsyncIterator[StoreSe
     set_up_ = StoreSetUp(
         kind=StoreKind.INFLUX2, path=folder / "unused", server=_RealServer(server), manager=manager, url=server.url
     )
+    set_up_.operator_token = server.operator_token
     try:
         yield set_up_
     finally:

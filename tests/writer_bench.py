@@ -11,7 +11,8 @@ from bridge.keeper import Keeper
 from bridge.lanes import Limits
 from bridge.routes import Route
 from bridge.writer import Writer
-from tests.fakes import FakeRegistry, FakeSession, FakeSpool, FakeStore, FakeTime
+from tests.fake_spool import FakeSpool
+from tests.fakes import FakeLive, FakeRegistry, FakeSession, FakeStore, FakeTime
 from tests.waiting import until
 
 HOLD_S = 2.0
@@ -20,9 +21,12 @@ HOLD_S = 2.0
 class Bench:
     """A writer with everything around it faked; ``sweep`` moves the time and looks after the lanes."""
 
-    def __init__(self, *routes: Route, workers: int = 4, spool: FakeSpool | None = None) -> None:
+    def __init__(
+        self, *routes: Route, workers: int = 4, spool: FakeSpool | None = None, share_bytes: int = 1_000_000
+    ) -> None:
         self.session, self.store, self.time = FakeSession(), FakeStore(), FakeTime()
         self.spool = spool or FakeSpool()
+        self.live = FakeLive()
         self.registry = FakeRegistry(*routes)
         self.counters = Counters()
         clock = self.time.clock()
@@ -32,11 +36,11 @@ class Bench:
             registry=self.registry,
             keeper=self.keeper,
             spool=self.spool,
+            live=self.live,
             counters=self.counters,
             clock=clock,
-            limits=Limits(hold_s=HOLD_S, probe_s=5.0, workers=workers),
+            limits=Limits(hold_s=HOLD_S, probe_s=5.0, workers=workers, share_bytes=share_bytes),
         )
-        self.workers = workers
 
     def send(self, inverter_id: UUID, *lines: bytes) -> None:
         """Lines that each settle a message of their own."""
@@ -67,8 +71,7 @@ class Bench:
 async def at_work(bench: Bench) -> AsyncIterator[Bench]:
     """The workers and the keeper run."""
     await bench.writer.start()
-    tasks = [asyncio.create_task(bench.writer.work()) for _ in range(bench.workers)]
-    tasks.append(asyncio.create_task(bench.keeper.run()))
+    tasks = [asyncio.create_task(loop) for loop in (bench.writer.work(), bench.keeper.run())]
     yield bench
     for task in tasks:
         task.cancel()

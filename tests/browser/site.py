@@ -7,7 +7,7 @@ that "today" has a curve whenever the tests run.
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from portal.parts import Parts
 from schema import live, migrate
 from schema.database import create_engine_for, sessions_for
 from schema.live import open_live
-from schema.models import Audience, Grant, Inverter, LoginSession, Placement, PlacementState
+from schema.models import Audience, Base, Grant, Inverter, LoginSession, Placement, PlacementState
 from schema.readings import Reading
 from schema.timeseries.line_protocol import encode
 from schema.timeseries.port import Destination
@@ -47,7 +47,7 @@ class Person:
     account_id: UUID
     owner_id: UUID
     session_id: UUID
-    cookie: dict[str, Any] = field(repr=False)
+    cookie: dict[str, Any] = field(repr=False, compare=False)
 
 
 class Site:
@@ -68,22 +68,23 @@ class Site:
         """Let the store's file go."""
         self.do(self._writer.close())
 
-    def person(self, email: str, *, zone: str | None = None) -> Person:
+    def person(self, email: str, *, zone: str | None = None, admin: bool = False) -> Person:
         """An account that has confirmed its address and is signed in."""
-        return self.do(self._person(email, zone or afternoon_zone(datetime.now(UTC))))
+        return self.do(self._person(email, zone or afternoon_zone(datetime.now(UTC)), admin=admin))
 
-    async def _person(self, email: str, zone: str) -> Person:
+    async def _person(self, email: str, zone: str, *, admin: bool) -> Person:
         now = datetime.now(UTC)
         hashed = await self.parts.passwords.hashed(PASSWORD)
         async with self.parts.sessions.begin() as session:
-            account = await accounts.create(session, email, hashed, zone, now=now)
+            account = await accounts.create(session, email, hashed, zone, now=now, is_admin=admin)
             assert account is not None
-            await accounts.mark_verified(session, account.id, server="", now=now)
+            await accounts.mark_verified(session, account.id, now=now)
             row = LoginSession(
                 id=uuid4(),
                 account_id=account.id,
                 audience=Audience.PAGE,
                 created_at=now,
+                proved_at=now,
                 expires_at=now + timedelta(days=1),
             )
             session.add(row)
@@ -111,6 +112,14 @@ class Site:
         self._version += 1
         row = live_row(inverter, values, version=self._version, at=at or datetime.now(UTC))
         self.do(live.put(self.parts.live_engine, [row | columns]))
+
+    def add(self, *rows: Base) -> None:
+        """Write rows as another process would."""
+        self.do(self._add(rows))
+
+    async def _add(self, rows: Sequence[Base]) -> None:
+        async with self.parts.sessions.begin() as session:
+            session.add_all(rows)
 
     def record(self, person: Person, inverter: UUID, readings: list[Reading]) -> None:
         """Write points into the store."""

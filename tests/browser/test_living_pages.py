@@ -101,7 +101,7 @@ def test_the_open_curve_grows_and_its_values_follow(opened: Opened, site: Site, 
     page.get_by_text("All current values").click()
     expect(page.locator('.pairs [data-value="temperature"]')).to_have_text("44\u00a0°C")
     page.locator(".u-over").hover()
-    expect(page.locator("[data-readout]")).to_contain_text(re.compile(r"^\d\d:\d\d: "))
+    expect(page.locator("[data-readout]")).to_contain_text(re.compile(r"^\d\d?:\d\d\s[AP]M: "))
 
 
 def test_a_hidden_page_lets_its_stream_go_and_takes_it_up_again(opened: Opened, site: Site, home: Household) -> None:

@@ -15,13 +15,25 @@ def _printed(*command: str) -> str:
     return done.stdout
 
 
-def test_the_bridges_benchmark_measures_every_kind_of_work_on_each_store() -> None:
+@pytest.mark.parametrize(
+    ("edge", "kind", "store"), [("mqtt5", "inert", "inert sink"), ("aiomqtt", "embedded", "embedded store")]
+)
+def test_the_bridges_benchmark_measures_every_kind_of_work(edge: str, kind: str, store: str) -> None:
     """A small fleet is enough to see that nothing is lost on the way and every row has its figure."""
-    printed = _printed("benchmarks.bridge", "--inverters", "20", "--latency-s", "1")
+    printed = _printed("benchmarks.bridge", "--inverters", "20", "--latency-s", "1", "--edge", edge, "--store", kind)
 
-    for store in ("inert sink", "embedded store"):
-        assert len(re.findall(rf"{store} +[\d,]+ msg/s +\d+ us CPU/msg", printed)) == 3, printed
-    assert re.search(r"publish -> queryable at 500 msg/s: p50 \d+ ms, p99 \d+ ms", printed)
+    assert len(re.findall(rf"{edge} .* {store} +[\d,]+ msg/s +[\d.]+ us CPU/msg", printed)) == 3, printed
+    if kind == "embedded":
+        assert re.search(r"publish -> queryable at 500 msg/s: p50 \d+ ms, p99 \d+ ms", printed)
+
+
+def test_the_backlogs_benchmark_stores_every_reading() -> None:
+    """A short outage: it ends when each cycle has become a reading."""
+    printed = _printed("benchmarks.backlog", "--inverters", "20", "--messages", "4000")
+
+    assert re.search(
+        r"4,000 untimed messages of 20 inverters: acknowledged after [\d.]+ s .* stored as 100 readings", printed
+    )
 
 
 def test_the_pages_benchmark_measures_every_page() -> None:
@@ -30,3 +42,43 @@ def test_the_pages_benchmark_measures_every_page() -> None:
 
     assert len(re.findall(r"median +[\d.]+ ms", printed)) == 6, printed
     assert "static file (comparison)" in printed
+
+
+def test_the_neighbours_benchmark_compares_both_kinds_of_trouble() -> None:
+    """Broken and healthy stretches of one run stand on one line."""
+    printed = _printed("benchmarks.neighbours", "--tenants", "20", "--seconds", "1", "--turns", "1")
+
+    assert len(re.findall(r"others' p99 +[\d.]+ ms, beside +[\d.]+ ms", printed)) == 2, printed
+
+
+def test_the_outages_benchmark_counts_every_reading() -> None:
+    """Small: 20,000 messages go into the spool and out of it; its exit status says whether the count is exact."""
+    printed = _printed("benchmarks.outage", "--inverters", "100", "--seconds", "200")
+
+    assert re.search(r"drained: 20,000 kept readings in [\d.]+ s", printed), printed
+    assert printed.rstrip().endswith("foreign 0: exact")
+
+
+def test_the_edges_benchmark_measures_both_edges() -> None:
+    """Both kinds of message, live and from a backlog."""
+    printed = _printed("benchmarks.edges", "--messages", "2000")
+
+    for edge in ("aiomqtt", "mqtt5"):
+        figures = re.findall(rf"{edge} .* live +[\d.]+ us CPU/msg.* backlog +[\d.]+ us CPU/msg", printed)
+        assert len(figures) == 2, printed
+
+
+def test_the_registrys_benchmark_measures_start_memory_and_changes() -> None:
+    """A few logins on each database that is there."""
+    printed = _printed("benchmarks.registry", "--few", "5", "--some", "10", "--many", "50", "--settled-s", "0.2")
+
+    assert len(re.findall(r"ready after +[\d.]+ s .* idle +[\d.]+ MB", printed)) in (3, 6), printed
+    assert len(re.findall(r"applied after [\d,]+ ms, loop held \d+ ms", printed)) in (2, 4), printed
+
+
+def test_the_erasings_benchmark_measures_the_writer_beside_it() -> None:
+    """A small series; the writer's commits by themselves and meanwhile."""
+    printed = _printed("benchmarks.erasing", "--rows", "5000", "--alone-s", "0.5")
+
+    assert re.search(r"5,001 rows erased in [\d.]+ s, file \d+ MB", printed), printed
+    assert len(re.findall(r"p50 [\d.]+ ms, p99 [\d.]+ ms, longest \d+ ms", printed)) == 2, printed

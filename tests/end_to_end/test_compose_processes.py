@@ -4,6 +4,7 @@ PostgreSQL and InfluxDB are real where they are installed (InfluxDB: else a skip
 started by the entry point of the container.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ import httpx
 import pytest
 
 from standalone import secrets_file
-from tests.compose_file import PATH, OnThisMachine
+from tests.compose_file import PATH, OnThisMachine, services
 from tests.influx import influx
 from tests.services import Postgres, found, free_port
 from tests.visitor import Visitor, wait_for
@@ -85,7 +86,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres)
     folder = tmp_path_factory.mktemp("compose")
     broker = folder / "broker"
     broker.mkdir()
-    mqtt_port, portal_port = free_port(), free_port()
+    mqtt_port, bridge_port, portal_port = free_port(), free_port(), free_port()
     with ExitStack() as stack:
         influx_url = stack.enter_context(_influxdb(folder / "influx"))
         database = postgres_server.fresh("compose")
@@ -104,11 +105,14 @@ def compose(tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres)
         more: dict[str, dict[str, str]] = {
             "mosquitto": {
                 "MQTT_PORT": str(mqtt_port),
+                "BRIDGE_PORT": str(bridge_port),
                 "MOSQUITTO": found("mosquitto", Path("/usr/sbin"), Path("/usr/local/sbin")),
             },
             "migrate": at,
             "provisioner": at,
-            "bridge": at | {"MQTT_HOST": "127.0.0.1", "MQTT_PORT": str(mqtt_port)},
+            "bridge": at
+            | {"MQTT_HOST": "127.0.0.1", "MQTT_PORT": str(bridge_port), "MQTT_LOGGERS_PORT": str(mqtt_port)}
+            | {"METRICS_PORT": str(free_port())},
             # Without a mail server the portal keeps mails as files, which this test can read.
             "portal": at | {"PORTAL_PORT": str(portal_port), "SMTP_HOST": "", "DATA_DIR": str(folder / "data")},
         }
@@ -180,6 +184,28 @@ def test_the_broker_reloads_and_says_what_it_has_loaded(compose: Compose) -> Non
 
     wait_for(applied, seconds=20, what="applied to equal generation")
     assert (broker / "passwords").stat().st_mode & 0o007 == 0
+
+
+def test_the_bridges_health_check_tells_whether_it_is_ready(compose: Compose) -> None:
+    """The very command of the container; without an answer it fails, as a container's check has to."""
+    command = services()["bridge"]["healthcheck"]["test"][1:]
+    environment = {**compose.here.environment("bridge", compose.variables), **compose.more["bridge"]}
+
+    def probed(**changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *command[1:]],
+            cwd=PATH.parent,
+            env={"PATH": os.environ["PATH"]} | environment | changed,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    wait_for(lambda: probed().returncode == 0, seconds=20, what="the bridge to be ready")
+    well, nobody = probed(), probed(METRICS_PORT=str(free_port()))
+
+    assert json.loads(well.stdout)["parts"]["broker"]["state"] == "ok"
+    assert nobody.returncode == 1
 
 
 def test_each_service_ends_at_once_when_compose_stops_it(compose: Compose) -> None:

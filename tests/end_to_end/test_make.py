@@ -138,6 +138,27 @@ def test_ports_and_data_may_be_given_on_the_command_line(clone: Path, tmp_path: 
     assert (tmp_path / "data" / "deye.db").exists()
 
 
+def test_whoever_watches_is_answered_on_the_port_he_chose(clone: Path, tmp_path: Path) -> None:
+    """As docs/monitoring.md writes it: make up METRICS_PORT=…, then curl and the probe."""
+    port = str(free_port())
+    with _made(clone, "up", f"METRICS_PORT={port}", f"DATA_DIR={tmp_path / 'data'}") as (process, out):
+        _greeting(process, out)
+        probed = subprocess.run(
+            [".venv/bin/python", "-m", "bridge.probe", "ready"],
+            cwd=clone,
+            env=BARE | {"METRICS_PORT": port},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        ready = httpx.get(f"http://127.0.0.1:{port}/health/ready")
+        figures = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+
+    assert ready.status_code == 200, ready.text
+    assert probed.returncode == 0, probed.stdout
+    assert "deye_bridge_broker_subscribed 1.0" in figures
+
+
 def test_an_administrator_is_made_on_the_data_of_this_computer(clone: Path) -> None:
     """After the first ``make up``; the password comes from standard input."""
     made = subprocess.run(
@@ -169,6 +190,25 @@ def test_secrets_need_no_environment(clone: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert not made_one
     assert "TOKEN_KEY=" in (clone / ".env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("faults", "SEEDS=2", "ONLY=1970"), "FAULT_SEED=1"),
+        (("hostile", "ONLY=once_did_harm", "SECONDS_EACH=1"), "passed"),
+    ],
+    ids=("faults", "hostile"),
+)
+def test_the_long_forms_of_the_proof_can_be_narrowed(words: tuple[str, ...], said: str) -> None:
+    """All of it takes an hour; one name and few seeds are for looking closer."""
+    if sys.prefix != str(ROOT / ".venv") or shutil.which("make") is None:
+        pytest.skip("make would have to install an environment of its own first")
+
+    done = subprocess.run(["make", *words], cwd=ROOT, check=False, capture_output=True, text=True, timeout=240)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout
 
 
 def test_the_wheel_builds(clone: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.keeper import Outcome
 from schema.models import ClaimState, Rung
-from tests.bridge_set_up import Home, Publisher, bridge, home, reached, settled
+from tests.bridge_set_up import Home, Publisher, bridge, home, outcomes, reached, settled
 from tests.broker import broker
 from tests.ledger import Ledger
 from tests.services import Postgres
@@ -59,7 +59,7 @@ async def test_a_killed_broker_finds_its_bridge_again(place: Home) -> None:
         place.broker.start()
         await until(lambda: one.session.subscribed)
         await logger.send(alice.topic(), {"ac_power": 2.0})
-        await until(lambda: one.session.window.settled >= 2)
+        await settled(one, 2)
 
         latest = await place.latest(alice)
 
@@ -76,7 +76,7 @@ async def test_a_bridge_starts_and_stores_while_the_database_is_away(tmp_path: P
                 await logger.send(alice.topic(), {"ac_power": 1.0})
                 await settled(first, 1)
                 first.registry.refetch()
-                await until(lambda: '"active"' in place.settings.snapshot_path.read_text())
+                await until(lambda: b"active" in place.settings.snapshot_path.read_bytes())
             bob = await place.pair(serial="2722222222")
             postgres_server.close(url)
 
@@ -89,7 +89,7 @@ async def test_a_bridge_starts_and_stores_while_the_database_is_away(tmp_path: P
                 await his.send(bob.topic(), {"ac_power": 3.0})
                 await settled(second, 2)
                 without_database = (await place.latest(alice))["ac_power"].value
-                outcomes = dict(second.counters.outcomes)
+                ended = outcomes(second)
                 postgres_server.open(url)
 
                 async def stored() -> object:
@@ -98,7 +98,7 @@ async def test_a_bridge_starts_and_stores_while_the_database_is_away(tmp_path: P
                 sample = await until_async(stored, limit_s=60.0)
 
             assert without_database == 2.0
-            assert outcomes == {Outcome.WRITTEN: 1, Outcome.SPOOLED: 1}
+            assert ended == {Outcome.WRITTEN: 1, Outcome.SPOOLED: 1}
             assert sample is not None
             assert await place.claim(bob) == ClaimState.ACTIVE
 

@@ -3,96 +3,19 @@ ever carried another tenant's bucket and token.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
 
 from bridge.app import Bridge
-from schema.changes import registry_changed
-from schema.models import OwnerPlacement, Placement, PlacementState
-from schema.sealing import AesSealer
-from schema.timeseries.stores import open_manager
 from tests.bridge_process import BridgeProcess
-from tests.bridge_set_up import Home, Paired, Publisher, bridge, home, settled
+from tests.bridge_set_up import Publisher, bridge, home, outcomes, settled
 from tests.broker import broker
 from tests.fake_influx import FakeInflux, Fault
-from tests.ledger import Ledger
+from tests.influx_site import OPERATOR, Site
 from tests.waiting import until, until_async
 
 pytestmark = pytest.mark.faults
-
-OPERATOR = "operator-token-of-the-tests"
-
-
-@dataclass
-class Tenant:
-    """An inverter with a bucket of its own, and what was sent for it."""
-
-    paired: Paired
-    bucket_id: str
-    token_id: str
-    ledger: Ledger
-
-
-class Site:
-    """A home whose readings go to a fake InfluxDB."""
-
-    def __init__(self, place: Home, influx: FakeInflux) -> None:
-        self.place = place
-        self.influx = influx
-        self._tokens: dict[str, set[str]] = {}
-
-    async def tenant(self, serial: str) -> Tenant:
-        """An owner with an organisation, a bucket and a write token, as the provisioner makes them."""
-        paired = await self.place.pair(serial=serial, state=PlacementState.PENDING)
-        manager = open_manager(self.influx.url, OPERATOR)
-        org_id = await manager.find_or_create_organisation(f"owner-{paired.owner_id}")
-        bucket_id = await manager.find_or_create_bucket(org_id, f"inverter-{paired.inverter_id}", retention_s=0)
-        await manager.close()
-        async with self.place.sessions() as session, session.begin():
-            owner = update(OwnerPlacement).where(OwnerPlacement.owner_id == paired.owner_id)
-            await session.execute(owner.values(server=self.influx.url, org_id=org_id))
-        tenant = Tenant(paired, bucket_id, "", Ledger(paired))
-        await self.new_token(tenant)
-        return tenant
-
-    async def new_token(self, tenant: Tenant) -> None:
-        """Make a token, seal it into the placement and announce that."""
-        org_id = self.influx.state.buckets[tenant.bucket_id].org_id
-        manager = open_manager(self.influx.url, OPERATOR)
-        made = await manager.create_token(org_id, f"bridge-{tenant.token_id}", bucket_id=tenant.bucket_id, write=True)
-        await manager.close()
-        tenant.token_id = made.authorization_id
-        self._tokens.setdefault(tenant.bucket_id, set()).add(made.authorization_id)
-        sealer = AesSealer(self.place.settings.token_key.get_secret_value())
-        sealed = sealer.seal(made.token, row=f"placement:{tenant.paired.inverter_id}:bridge")
-        async with self.place.sessions() as session, session.begin():
-            placement = update(Placement).where(Placement.inverter_id == tenant.paired.inverter_id)
-            await session.execute(
-                placement.values(state=PlacementState.READY, bucket_id=tenant.bucket_id, bridge_token_sealed=sealed)
-            )
-            await registry_changed(session)
-
-    def points(self, tenant: Tenant) -> dict[datetime, float]:
-        """What the tenant's bucket holds."""
-        bucket = self.influx.state.buckets[tenant.bucket_id]
-        return {
-            datetime.fromtimestamp(at_ms / 1000, UTC): float(fields["ac_power"])
-            for (_, at_ms), fields in bucket.points.items()
-        }
-
-    async def arrived(self, *tenants: Tenant) -> None:
-        """Wait until each bucket equals its ledger; then check every request that was ever made."""
-        for tenant in tenants:
-            sent = await tenant.ledger.acknowledged()
-            await until(lambda tenant=tenant, sent=sent: self.points(tenant) == sent, limit_s=30.0)  # type: ignore[misc]
-        allowed = {(one.bucket_id, serial) for one in tenants for serial in [one.paired.serial]}
-        for seen in self.influx.writes:
-            assert {(seen.bucket_id, serial) for serial in seen.serials} <= allowed, seen
-        assert all(seen.token_id in self._tokens[seen.bucket_id] for seen in self.influx.writes if seen.token_id)
 
 
 @pytest.fixture
@@ -119,7 +42,7 @@ async def test_each_reading_goes_to_its_own_bucket_with_its_own_token(site: Site
         await site.arrived(alice, bob)
         await settled(one, 200)
 
-    assert one.counters.outcomes == {"written": 200}
+    assert outcomes(one) == {"written": 200}
 
 
 async def test_a_store_that_stops_and_comes_back_has_everything(site: Site) -> None:
@@ -155,7 +78,7 @@ async def test_a_bridge_killed_while_the_store_is_away_replays_after_its_restart
     async with Publisher(site.place.broker, alice.paired.login) as logger:
         alice.ledger.throw(logger, 200)
         await alice.ledger.acknowledged()
-        await until(lambda: "destination.parked" in first.said)
+        await until(lambda: "server.parked" in first.said)
         await first.kill()
         await site.influx.start()
         second = BridgeProcess(site.place, **environment)
@@ -190,7 +113,7 @@ async def test_a_passing_fault_costs_no_reading_and_makes_no_double(site: Site, 
             await until(lambda: not site.influx.faults)
             await site.new_token(alice)
         await site.arrived(alice)
-        await until(lambda: one.session.window.settled == 61)
+        await settled(one, 61)
 
 
 async def test_one_owners_broken_credential_holds_up_nobody_else(site: Site) -> None:

@@ -1,12 +1,16 @@
 """A portal nobody has signed up to, and two people at their browsers; ``the_cast`` is for everybody signed up."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
 
+from schema.settings import BrokerEdge
+from tests.broker import Broker, broker
 from tests.people import Person
 from tests.portal_app import RunningPortal, running_portal
+from tests.publisher import SECRET
+from tests.session_set_up import LOGIN
 
 
 @pytest.fixture
@@ -28,3 +32,17 @@ async def bob(portal: RunningPortal) -> AsyncGenerator[Person, None]:
     """Bob, at another browser."""
     async with portal.browser() as http:
         yield Person("bob", http)
+
+
+@pytest.fixture(params=list(BrokerEdge))
+def edge(request: pytest.FixtureRequest) -> BrokerEdge:
+    """Each library under the session: both keep one contract."""
+    return BrokerEdge(request.param)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Broker]:
+    """A broker that knows one publisher."""
+    with broker(tmp_path / "broker") as running:
+        running.allow({LOGIN: SECRET})
+        yield running

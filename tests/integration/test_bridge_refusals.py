@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from schema.models import ClaimState, Inverter, Rung, SerialAlias
-from tests.bridge_set_up import Home, Publisher, bridge, home, reached, settled
+from tests.bridge_set_up import Home, Publisher, bridge, home, outcomes, reached, settled
 from tests.broker import broker
 from tests.waiting import until, until_async
 
@@ -31,7 +31,9 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Home]:
 
 
 async def test_two_owners_see_nothing_of_each_other(place: Home) -> None:
-    """Publishing to a foreign topic, naming a foreign serial: nothing delivered, nothing stored."""
+    """Publishing to a foreign topic: nothing delivered. Naming a foreign serial: stored with him who sent it, and that
+    serial becomes no alias of his.
+    """
     alice = await place.pair(serial="2711111111")
     bob = await place.pair(serial="2722222222")
     async with (
@@ -46,15 +48,36 @@ async def test_two_owners_see_nothing_of_each_other(place: Home) -> None:
         await his.send(bob.topic(), {"ac_power": 200.0})
         await settled(one, 3)
         row = await reached(place, bob, Rung.VALUES_PLAUSIBLE)
-        await until_async(place.letters)
-        (letter,) = await place.letters()
-        hers_stored, his_stored = await place.points(alice), await place.points(bob)
+        hers_stored, his_stored = await place.latest(alice), await place.latest(bob)
+        async with place.sessions() as session:
+            aliases = (await session.scalars(select(SerialAlias.serial))).all()
+        active = await place.claim(bob)
 
-    assert sorted(hers_stored.values()) == [100.0]
-    assert sorted(his_stored.values()) == [200.0]
-    assert (letter.reason, letter.login, letter.inverter_id) == ("foreign_serial", bob.login, bob.inverter_id)
-    assert row.refusal == "foreign_serial"
+    assert hers_stored["ac_power"].value == 100.0
+    assert his_stored["ac_power"].value == 200.0
+    assert outcomes(one) == {"written": 3}
+    assert (row.refusal, active, one.counters.aliases_withheld) == ("other_serial", ClaimState.ACTIVE, 1)
     assert alice.serial in row.refusal_detail
+    assert aliases == []
+
+
+async def test_who_claims_a_loggers_serial_shuts_its_owner_out_of_nothing(place: Home) -> None:
+    """Bob has paired and proved the serial of Alice's logger before her first message names it."""
+    bob = await place.pair(serial="4100000001")
+    alice = await place.pair(serial="2711111111")
+    async with (
+        bridge(place) as one,
+        Publisher(place.broker, alice.login) as hers,
+        Publisher(place.broker, bob.login) as his,
+    ):
+        await his.send(bob.topic(), {"ac_power": 666.0, "serial": "4100000001"})
+        await settled(one, 1)
+        await hers.send(alice.topic(), {"ac_power": 100.0, "serial": "4100000001"})
+        await settled(one, 2)
+        stored = await place.points(alice)
+
+    assert list(stored.values()) == [100.0]
+    assert await place.letters() == []
 
 
 async def test_a_serial_claimed_twice_is_disputed_and_both_keep_their_watts(place: Home) -> None:
@@ -84,8 +107,8 @@ async def test_a_loggers_serial_becomes_an_alias_once(place: Home) -> None:
     """A logger's serial is not its inverter's; a second one on the same login is another device."""
     alice = await place.pair(serial="2711111111")
     async with bridge(place) as one, Publisher(place.broker, alice.login) as logger:
-        for serial in ("4100000001", "4100000001", "4100000002"):
-            await logger.send(alice.topic(), {"ac_power": 1.0, "serial": serial})
+        for number, serial in enumerate(("4100000001", "4100000001", "4100000002")):
+            await logger.send(alice.topic(), {"ac_power": float(number), "serial": serial})
         await settled(one, 3)
         async with place.sessions() as session:
             aliases = (await session.scalars(select(SerialAlias.serial))).all()
@@ -103,8 +126,8 @@ async def test_a_revoked_login_is_refused_though_the_broker_still_lets_it_in(pla
     async with bridge(place) as one, Publisher(place.broker, alice.login) as logger:
         await logger.send(alice.topic(), {"ac_power": 1.0})
         await settled(one, 1)
-        await place.revoke(alice)
         version = one.registry.directory.version
+        await place.revoke(alice)
         await until(lambda: one.registry.directory.version > version)
         await logger.send(alice.topic(), {"ac_power": 2.0})
         await settled(one, 2)

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from bridge.counters import Counters
+from bridge.edges.letter_file import LETTERS_PER_LOGIN, OTHER_TOPICS, TROUBLES_PER_LOGIN
 from bridge.edges.spool import SqliteSpool
-from bridge.edges.spool_file import LETTERS_PER_LOGIN, OTHER_TOPICS, TROUBLES_PER_LOGIN
 from bridge.ports import Letter, Line, Raw, SpoolUnavailable
 from bridge.refusals import Reason
 from tests.fakes import ALICE_LOGIN, BOB_LOGIN, NOON
@@ -184,7 +184,7 @@ async def test_what_was_confirmed_outlives_a_kill(path: Path) -> None:
     child.stdout.close()
 
     spool = SqliteSpool(path, max_bytes=SMALL, counters=Counters())
-    kept = {int(line) for _, line in await spool.oldest_lines(UUID(int=1), lines=10**6, size=10**9)}
+    kept = {int(one.line) for one in await spool.oldest_lines(UUID(int=1), lines=10**6, size=10**9)}
     spool.close()
 
     assert kept >= set(range(confirmed))

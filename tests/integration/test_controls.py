@@ -20,8 +20,9 @@ from portal import live
 from portal.accounts import sessions
 from portal.accounts.passwords import Passwords
 from portal.dashboard import stations
+from portal.inverters import editing, ending
 from portal.inverters import service as inverters
-from portal.inverters.forms import NewInverter
+from portal.inverters.forms import Edited, NewInverter
 from portal.keys import KeyUse, derived
 from portal.live import LiveFeed
 from portal.pairing import service as pairing
@@ -95,6 +96,15 @@ async def test_an_address_that_is_no_longer_confirmed_opens_nothing(cast: Cast) 
     assert (await cast.alice.get("/inverters")).status_code == 303
 
 
+async def test_a_disabled_account_opens_nothing_whatever_sessions_it_has(cast: Cast) -> None:
+    """Disabling ends them; one that began at that very moment opens nothing either."""
+    async with cast.portal.parts.sessions.begin() as session:
+        now = cast.portal.clock()
+        await session.execute(update(Account).where(Account.id == cast.alice.account_id).values(disabled_at=now))
+
+    assert (await cast.alice.get("/inverters")).status_code == 303
+
+
 async def test_a_stream_ends_with_its_own_session_while_others_of_the_account_live(cast: Cast) -> None:
     """Logging one device out ends that device's stream, though another one is still signed in."""
     first, now = await page_session(cast, cast.alice), cast.portal.clock()
@@ -123,6 +133,8 @@ async def test_every_rule_that_changes_an_inverter_asks_whose_it_is(cast: Cast) 
     """Bob, an installer and an account that is gone, with Alice's true ids: each rule by itself, past the pages."""
     login, now = (await login_of(cast.portal, cast.roof)).name, cast.portal.clock()
     verifier = (await login_of(cast.portal, cast.roof)).verifier
+    hers = await cast.alice.add_inverter("Barn", "2744444444")
+    await cast.alice.post(f"/inverters/{hers}/delete")
     for stranger in (cast.bob.account_id, cast.ines.account_id, uuid4()):
         async with cast.portal.parts.sessions.begin() as session:
             refused = [
@@ -132,12 +144,13 @@ async def test_every_rule_that_changes_an_inverter_asks_whose_it_is(cast: Cast) 
                 await pairing.pairing(session, cast.portal.parts.live_engine, stranger, cast.roof, now),
             ]
             changed = [
-                await inverters.rename(session, stranger, cast.roof, "Bob's", now),
-                await inverters.remove(session, stranger, cast.roof, now),
+                await editing.edit(session, stranger, cast.roof, Edited(name="Bob's"), now),
+                await ending.remove(session, stranger, cast.roof, now),
+                await ending.bring_back(session, stranger, hers, now),
             ]
 
         assert refused == [None] * 4
-        assert changed == [False, False]
+        assert changed == [False, False, False]
 
     assert (await login_of(cast.portal, cast.roof)).verifier == verifier
     assert "Roof" in (await cast.alice.get("/inverters")).text
@@ -216,7 +229,7 @@ async def test_one_account_cannot_fill_the_store_with_places(cast: Cast, monkeyp
     async with cast.portal.parts.sessions.begin() as session:
         now = cast.portal.clock()
         next_day = await inverters.add(
-            session, cast.bob.account_id, NewInverter(name="Fourth", serial="2700000003"), server="", now=now
+            session, cast.bob.account_id, NewInverter(name="Fourth", serial="2700000003"), now=now
         )
 
     assert refused.status_code == 422

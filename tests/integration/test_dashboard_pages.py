@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,16 +12,14 @@ from sqlalchemy import update
 
 from portal.dashboard import stations
 from portal.dashboard.history import History
-from schema import live
-from schema.models import Grant, Owner, OwnerPlacement, Placement, PlacementState, Role
+from schema.models import Grant, OwnerPlacement, PlacementState, Role
 from schema.sealing import AesSealer
-from schema.timeseries.line_protocol import encode
-from schema.timeseries.port import Destination, Source
-from schema.timeseries.stores import open_writer
+from schema.timeseries.port import Source
 from tests.dead_store import DeadReader
 from tests.people import Cast, the_cast
 from tests.portal_app import KEY_OF_ZEROS, running_portal
-from tests.watts import afternoon_zone, live_row, sunny_days
+from tests.sunny_roof import owner_of, shine
+from tests.watts import afternoon_zone
 
 pytestmark = pytest.mark.integration
 AWAY = "History is not available right now"
@@ -34,33 +31,6 @@ async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
     async with running_portal(tmp_path) as portal, the_cast(portal) as people:
         await shine(people, people.roof)
         yield people
-
-
-async def owner_of(cast: Cast, inverter_id: UUID) -> UUID:
-    async with cast.portal.parts.sessions.begin() as session:
-        placement = await session.get(Placement, inverter_id)
-        assert placement is not None
-        placement.state = PlacementState.READY
-        mine = await stations.one_visible(
-            session, cast.alice.account_id, inverter_id, cast.portal.clock(), cast.portal.parts.sealer
-        )
-        assert mine is not None
-        assert mine.source is not None
-        return mine.source.owner_id
-
-
-async def shine(cast: Cast, inverter_id: UUID) -> None:
-    """Let it be afternoon where the owner lives, after seven days of sun."""
-    parts, now = cast.portal.parts, cast.portal.clock()
-    owner_id, zone = await owner_of(cast, inverter_id), afternoon_zone(now)
-    async with parts.sessions.begin() as session:
-        await session.execute(update(Owner).where(Owner.id == owner_id).values(time_zone=zone))
-    readings = sunny_days(7, peak_w=5000.0, now=now, zone=zone)
-    writer = open_writer(parts.settings.store, path=parts.settings.readings_path)
-    await writer.write(Destination(inverter_id, owner_id), [encode(reading, serial="S") for reading in readings])
-    await writer.close()
-    values = dict(readings[-1].values) | {"ac_power": 1412.0, "dc_pv1_power": 812.0}
-    await live.put(parts.live_engine, [live_row(inverter_id, values, version=1, at=now - timedelta(seconds=18))])
 
 
 def use(cast: Cast, reader: DeadReader, *, patience_s: float = 4.0) -> None:
@@ -223,7 +193,7 @@ async def test_an_account_without_inverters_is_invited_to_add_one(cast: Cast) ->
 async def test_names_are_text_wherever_they_stand(cast: Cast) -> None:
     """An inverter may be called anything."""
     hostile = "<script>alert(1)</script>\"'&"
-    await cast.alice.post(f"/inverters/{cast.roof}/rename", name=hostile)
+    await cast.alice.post(f"/inverters/{cast.roof}/edit", name=hostile)
 
     pages = [(await cast.alice.get(path)).text for path in ("/", f"/inverters/{cast.roof}")]
 
@@ -236,14 +206,14 @@ async def test_a_place_in_influxdb_is_read_with_the_owners_own_token(cast: Cast)
     owner_id = await owner_of(cast, cast.roof)
     sealer = AesSealer(KEY_OF_ZEROS)
 
-    async def source(row: str) -> Source | None:
+    async def source(row: str, state: PlacementState = PlacementState.READY) -> Source | None:
         async with parts.sessions.begin() as session:
             await session.execute(
                 update(OwnerPlacement)
                 .where(OwnerPlacement.owner_id == owner_id)
                 .values(
                     server="http://influx:8086",
-                    state=PlacementState.READY,
+                    state=state,
                     org_id="0123456789abcdef",
                     read_token_sealed=sealer.seal("read-me", row=row),
                 )
@@ -252,10 +222,12 @@ async def test_a_place_in_influxdb_is_read_with_the_owners_own_token(cast: Cast)
         return found.source if found else None
 
     own, foreign = await source(f"owner:{owner_id}:read"), await source(f"owner:{cast.roof}:read")
+    moving = await source(f"owner:{owner_id}:read", PlacementState.MOVING)
 
     assert own is not None
     assert (own.token, own.org_id, own.server) == ("read-me", "0123456789abcdef", "http://influx:8086")
     assert foreign is None
+    assert moving == own
 
 
 async def test_today_in_the_overview_is_the_sum_of_the_inverters(cast: Cast) -> None:

@@ -40,7 +40,7 @@ async def test_a_full_disk_is_unavailable_until_there_is_room(path: Path) -> Non
     file = writer._opened()
     many = encoded(*(reading(DAY + timedelta(seconds=second), ac_power=1.0) for second in range(20_000)))
     limited = _Limited(file.connection, _pages(path) + 5)
-    writer._file = type(file)(limited, file.scales, file.keys)  # type: ignore[arg-type]  # stands in for a connection
+    writer._file = type(file)(limited, file.scales, file.keys, file.version)  # type: ignore[arg-type]  # stands in for a connection
 
     with pytest.raises(StoreUnavailable, match="full"):
         await writer.write(to, many)

@@ -79,7 +79,9 @@ async def test_nobody_confirms_a_strangers_password(
 ) -> None:
     """Two sign-ups with one address and two passwords: only a link in the mailbox settles it, with a third password."""
     typed = (
-        [(bob, "password of bob"), (alice, PASSWORD)] if bob_is_first else [(alice, PASSWORD), (bob, "password of bob")]
+        [(bob, "bob and his bicycle"), (alice, PASSWORD)]
+        if bob_is_first
+        else [(alice, PASSWORD), (bob, "bob and his bicycle")]
     )
     await typed[0][0].post("/signup", email=alice.email, password=typed[0][1])
     first = await newest_link(portal, alice.email)
@@ -149,6 +151,7 @@ async def test_a_new_link_ends_the_older_one(portal: RunningPortal, alice: Perso
     """Only the newest mail works."""
     await alice.post("/signup", email=alice.email, password=PASSWORD)
     first = await newest_link(portal, alice.email)
+    portal.clock.go(minutes=1)
     await alice.post("/verify/again", email=alice.email)
     second = await newest_link(portal, alice.email)
 
@@ -224,13 +227,14 @@ async def test_a_reset_link_is_no_confirmation_link_and_the_other_way_round(
 
 
 async def test_nobody_is_flooded_with_mail(portal: RunningPortal, alice: Person, bob: Person) -> None:
-    """Twenty wishes within the hour are five mails."""
+    """Twenty wishes within the hour are three mails."""
     await sign_up(portal, alice)
     for _ in range(20):
         await bob.post("/reset", email=alice.email)
+        portal.clock.go(minutes=1)
     await portal.mail_sent()
 
-    assert len(portal.bag.to(alice.email)) == 5
+    assert len(portal.bag.to(alice.email)) == 3
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ async def test_nobody_is_flooded_with_mail(portal: RunningPortal, alice: Person,
         ({"email": "alice@example.org", "password": "eleven char"}, "password"),
         ({"email": "alice@example.org", "password": "x" * 129}, "password"),
         ({"email": "alice@example.org", "password": "aaaaaaaaaaaaaa"}, "password"),
-        ({"email": "alice@example.org", "password": "alice@example.org"}, ""),
+        ({"email": "alice@example.org", "password": "alice@example.org"}, "password"),
         ({"email": "alice@example.org", "password": PASSWORD, "is_admin": "true"}, ""),
     ],
 )

@@ -8,47 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from schema.models import ClaimState, Feed, Inverter, Login, OwnerPlacement, Placement, PlacementState
+from schema.models import ClaimState, Feed, Inverter, Login
+from tests.collecting import INFLUX, SERIAL, SERVER, prove, provision
 from tests.people import Cast, the_cast
 from tests.portal_app import running_portal
 
 pytestmark = pytest.mark.integration
 
-SERIAL = "2711111111"
-INFLUX: dict[str, Any] = {"influx_url": "http://influx.example.org:8086", "admin_bearer_reads_influx_tokens": True}
+BEARER: dict[str, Any] = {**INFLUX, "admin_bearer_reads_influx_tokens": True}
 
 
 @pytest.fixture
 async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
     """Everybody at a portal with InfluxDB, whose administrators may read tokens."""
-    async with running_portal(tmp_path, **INFLUX) as portal, the_cast(portal) as people:
+    async with running_portal(tmp_path, **BEARER) as portal, the_cast(portal) as people:
         yield people
-
-
-async def prove(cast: Cast) -> None:
-    """What the bridge does at the first authenticated reading of Alice's roof."""
-    async with cast.portal.parts.sessions.begin() as session:
-        await session.execute(update(Inverter).where(Inverter.id == cast.roof).values(active_serial=SERIAL))
-        await session.execute(update(Feed).where(Feed.inverter_id == cast.roof).values(claim_state=ClaimState.ACTIVE))
-
-
-async def provision(cast: Cast) -> None:
-    """What the provisioner does when organisation, bucket and tokens are made."""
-    sealed = cast.portal.parts.sealer.seal("external write token", row=f"placement:{cast.roof}:external")
-    ready: dict[str, Any] = {"state": PlacementState.READY}
-    async with cast.portal.parts.sessions.begin() as session:
-        inverter = await session.get(Inverter, cast.roof)
-        assert inverter is not None
-        await session.execute(
-            update(Placement)
-            .where(Placement.inverter_id == cast.roof)
-            .values(**ready, bucket_id="b" * 16, bucket_name=f"inverter-{cast.roof}", external_token_sealed=sealed)
-        )
-        await session.execute(
-            update(OwnerPlacement)
-            .where(OwnerPlacement.owner_id == inverter.owner_id)
-            .values(**ready, org_id="0" * 16, server=INFLUX["influx_url"])
-        )
 
 
 async def test_a_collector_gets_what_the_original_answered(cast: Cast) -> None:
@@ -68,7 +42,7 @@ async def test_a_collector_gets_what_the_original_answered(cast: Cast) -> None:
         "bucket_id": "b" * 16,
         "bucket_name": f"inverter-{cast.roof}",
         "org_id": "0" * 16,
-        "url": INFLUX["influx_url"],
+        "url": SERVER,
     }
 
 
@@ -137,7 +111,7 @@ async def test_nobody_else_reads_tokens(cast: Cast, address: str) -> None:
 
 async def test_an_administrator_reads_tokens_only_where_the_settings_allow_it(tmp_path: Path) -> None:
     """The default is no."""
-    settings = {**INFLUX, "admin_bearer_reads_influx_tokens": False}
+    settings = {**BEARER, "admin_bearer_reads_influx_tokens": False}
     async with running_portal(tmp_path, **settings) as portal, the_cast(portal) as cast:
         await prove(cast)
         await provision(cast)
@@ -169,7 +143,8 @@ async def test_metadata_is_kept_part_by_part(cast: Cast) -> None:
     unknown = await cast.ada.http.post("/inverter_metadata/2799999999", json={"rated_power": 1}, headers=headers)
 
     assert first.status_code == second.status_code == 200
-    assert second.json() == {"serial": SERIAL, "sw_version": "1.53", "rated_power": 600, "number_of_mppts": 2}
+    record = {"serial": SERIAL, "sw_version": "1.53", "rated_power": 600, "number_of_mppts": 2}
+    assert second.json() == {**record, "kept": []}
     assert unknown.status_code == 404
 
 

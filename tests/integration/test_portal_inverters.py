@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, update
 
+from portal.inverters.ending import GRACE
 from schema.changes import registry_version
 from schema.models import (
     ClaimState,
@@ -136,11 +137,13 @@ async def test_deleting_revokes_its_logins_and_leaves_nothing_on_the_pages(cast:
     assert gone.deleted_at is not None
     assert gone.active_serial is None
     assert place is not None
-    assert feeds == [ClaimState.RELEASED]
+    assert gone.erase_after == portal.clock() + GRACE
+    assert feeds == [ClaimState.PENDING]
     assert kept is not None
     assert kept.revoked_at is not None
     assert (await cast.alice.get(f"/inverters/{cast.roof}")).status_code == 404
-    assert str(cast.roof) not in (await cast.alice.get("/inverters")).text + (await cast.alice.get("/")).text
+    assert f'href="/inverters/{cast.roof}' not in (await cast.alice.get("/inverters")).text
+    assert str(cast.roof) not in (await cast.alice.get("/")).text
     assert await cast.alice.add_inverter("Roof again", "2711111111") != cast.roof
 
 
@@ -182,7 +185,7 @@ async def test_from_sign_up_to_a_deleted_inverter_on_both_databases(database_url
         roof = await alice.add_inverter()
         double = await alice.post("/inverters", name="Roof", serial="2711111111")
         paired = await alice.get(f"/inverters/{roof}/pairing")
-        renamed = await alice.post(f"/inverters/{roof}/rename", name="Barn")
+        renamed = await alice.post(f"/inverters/{roof}/edit", name="Barn")
         listed = await alice.get("/inverters")
         await alice.post("/reset", email=alice.email)
         await portal.mail_sent()

@@ -19,11 +19,14 @@ from portal.mail import GIVE_UP_AFTER, KEEP_SENT, FileTransport, Mailer, MailNot
 from schema import migrate
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.models import OutboxMail
-from tests.portal_app import Clock, MailBag, portal_settings
+from schema.sealing import AesSealer
+from tests.portal_app import KEY_OF_ZEROS, Clock, MailBag, portal_settings
 
 pytestmark = pytest.mark.integration
 
 LETTER = letters.confirm_address("http://portal.example.org", "token-" + "x" * 60)
+SEALER = AesSealer(KEY_OF_ZEROS)
+OTHER_KEY = "B" * 43 + "="
 
 
 @pytest.fixture
@@ -120,9 +123,9 @@ async def test_two_portals_send_a_mail_once(sessions: Sessions) -> None:
     bag, clock = MailBag(), Clock()
     async with sessions.begin() as session:
         for number in range(10):
-            await owe(session, f"person{number}@example.org", LETTER, now=clock())
+            await owe(session, f"person{number}@example.org", LETTER, sealer=SEALER, now=clock())
 
-    mailers = [Mailer(sessions, bag, mail_from="a@example.org", now=clock) for _ in range(2)]
+    mailers = [Mailer(sessions, bag, sealer=SEALER, mail_from="a@example.org", now=clock) for _ in range(2)]
     sent = await asyncio.gather(*(mailer.send_due() for mailer in mailers))
 
     assert sum(sent) == len(bag.mails) == 10
@@ -131,9 +134,9 @@ async def test_two_portals_send_a_mail_once(sessions: Sessions) -> None:
 async def test_a_mail_that_nobody_takes_is_given_up_and_forgotten(sessions: Sessions) -> None:
     """After two days; its text, which may hold a link, goes at once, its row a week later."""
     bag, clock = MailBag(refusals=100), Clock()
-    mailer = Mailer(sessions, bag, mail_from="a@example.org", now=clock)
+    mailer = Mailer(sessions, bag, sealer=SEALER, mail_from="a@example.org", now=clock)
     async with sessions.begin() as session:
-        await owe(session, "alice@example.org", LETTER, now=clock())
+        await owe(session, "alice@example.org", LETTER, sealer=SEALER, now=clock())
 
     await mailer.send_due()
     clock.at += GIVE_UP_AFTER + timedelta(seconds=1)
@@ -142,19 +145,53 @@ async def test_a_mail_that_nobody_takes_is_given_up_and_forgotten(sessions: Sess
         given_up = (await session.scalars(select(OutboxMail))).one()
     clock.at += KEEP_SENT + timedelta(seconds=1)
     async with sessions.begin() as session:
-        await owe(session, "bob@example.org", LETTER, now=clock())
+        await owe(session, "bob@example.org", LETTER, sealer=SEALER, now=clock())
     await mailer.send_due()
 
     async with sessions() as session:
         left = (await session.scalars(select(OutboxMail.recipient))).all()
-    assert (given_up.text, given_up.html) == ("", "")
+    assert given_up.sealed == b""
     assert given_up.sent_at is not None
     assert left == ["bob@example.org"]
 
 
+async def test_a_mail_that_another_key_has_sealed_holds_up_no_other(
+    sessions: Sessions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever changes TOKEN_KEY while mails wait reads it in the log; later mails go."""
+    bag, clock = MailBag(), Clock()
+    async with sessions.begin() as session:
+        await owe(session, "alice@example.org", LETTER, sealer=AesSealer(OTHER_KEY), now=clock())
+        await owe(session, "bob@example.org", LETTER, sealer=SEALER, now=clock())
+
+    sent = await Mailer(sessions, bag, sealer=SEALER, mail_from="a@example.org", now=clock).send_due()
+    async with sessions() as session:
+        waiting = (await session.scalars(select(OutboxMail.recipient).where(OutboxMail.sent_at.is_(None)))).all()
+
+    assert sent == 1
+    assert [mail["To"] for mail in bag.mails] == ["bob@example.org"]
+    assert waiting == []
+    assert "mail.cannot_unseal" in capsys.readouterr().out
+
+
+async def test_a_waiting_mail_opens_in_no_other_row(sessions: Sessions) -> None:
+    """Whoever may write to the table cannot have another person's mail sent to himself."""
+    bag, clock = MailBag(), Clock()
+    async with sessions.begin() as session:
+        for name in ("alice", "bob"):
+            await owe(session, f"{name}@example.org", LETTER, sealer=SEALER, now=clock())
+    async with sessions.begin() as session:
+        of_alice, of_bob = (await session.scalars(select(OutboxMail).order_by(OutboxMail.recipient))).all()
+        of_bob.sealed = of_alice.sealed
+
+    await Mailer(sessions, bag, sealer=SEALER, mail_from="a@example.org", now=clock).send_due()
+
+    assert [mail["To"] for mail in bag.mails] == ["alice@example.org"]
+
+
 async def test_a_mailer_stops_even_when_it_is_woken_at_the_same_moment(sessions: Sessions) -> None:
     """A portal that is stopped just after a sign-up ends; before Python 3.12 wait_for would have forgotten the stop."""
-    mailer = Mailer(sessions, MailBag(), mail_from="a@example.org", now=Clock())
+    mailer = Mailer(sessions, MailBag(), sealer=SEALER, mail_from="a@example.org", now=Clock())
 
     stopped = []
     for _ in range(5):

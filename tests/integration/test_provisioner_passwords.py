@@ -93,9 +93,9 @@ async def test_logins_come_and_go_as_the_database_says(database_url: str, folder
         await generations.refresh()
         row = await _generation(sessions)
 
-    assert first == {"bridge"}
-    assert both == {"bridge", alice, bob}
-    assert _names(folder) == {"bridge", bob}
+    assert first == {"bridge", "canary"}
+    assert both == {"bridge", "canary", alice, bob}
+    assert _names(folder) == {"bridge", "canary", bob}
     assert (row.written, row.logins) == (3, 1)
     assert folder.generation() == 3
 
@@ -144,8 +144,8 @@ async def test_logins_that_vanish_without_a_revocation_keep_the_present_file(
     kept = _names(folder)
     await Generations(sessions, folder, "bridge-password", accept_vanished=True).refresh()
 
-    assert kept == {"bridge", login}
-    assert _names(folder) == {"bridge"}
+    assert kept == {"bridge", "canary", login}
+    assert _names(folder) == {"bridge", "canary"}
 
 
 async def test_a_broken_verifier_in_the_database_costs_only_its_own_login(
@@ -157,7 +157,7 @@ async def test_a_broken_verifier_in_the_database_costs_only_its_own_login(
 
     await Generations(sessions, folder, "bridge-password").refresh()
 
-    assert _names(folder) == {"bridge", alice}
+    assert _names(folder) == {"bridge", "canary", alice}
 
 
 async def test_what_is_loaded_reaches_the_database_once_the_broker_says_so(
@@ -274,6 +274,6 @@ def test_one_pass_before_the_brokers_first_start_writes_the_file(tmp_path: Path)
         second = run("portal.provisioner", "--once")
 
     assert (migrated.returncode, once.returncode, again.returncode) == (0, 0, 0), once.stderr
-    assert set(parse((tmp_path / "broker" / "passwords").read_text())) == {"bridge"}
+    assert set(parse((tmp_path / "broker" / "passwords").read_text())) == {"bridge", "canary"}
     assert second.returncode == 1
     assert "another provisioner" in second.stderr

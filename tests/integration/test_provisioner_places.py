@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.provisioner import saga
 from portal.provisioner.backoff import Backoff
 from portal.provisioner.embedded_places import EmbeddedPlaces
 from portal.provisioner.influx_places import InfluxPlaces, Keeping
+from portal.provisioner.placing import Placing, Room
 from schema import migrate
 from schema.changes import registry_version
 from schema.database import Sessions, create_engine_for, reading, sessions_for
@@ -73,6 +74,23 @@ class AwayManager:
         return call
 
 
+class Refusing:
+    """A manager whose server takes everything but one organisation."""
+
+    def __init__(self, inner: Any, refused: str) -> None:
+        self._inner = inner
+        self.refused = refused
+
+    async def find_or_create_organisation(self, name: str) -> str:
+        """Refused for one name."""
+        if name == self.refused:
+            raise StoreMisconfigured("no such name", status=422)
+        return str(await self._inner.find_or_create_organisation(name))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 @dataclass(slots=True)
 class Home:
     """A database with Alice and her inverter, both waiting for a place."""
@@ -116,8 +134,21 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
         yield one
 
 
-def _places(home: Home, manager: Any, server: str, clock: Callable[[], float] = lambda: 0.0) -> InfluxPlaces:
-    return InfluxPlaces(
+class Chosen:
+    """The choice of a server, then that one server's places."""
+
+    def __init__(self, home: Home, places: InfluxPlaces, server: str) -> None:
+        self._placing = Placing(home.sessions, [Room(server, 10)], now=lambda: NOW)
+        self._places = places
+
+    async def turn(self) -> float | None:
+        """As the provisioner's tasks take their turns."""
+        await self._placing.turn()
+        return await self._places.turn()
+
+
+def _places(home: Home, manager: Any, server: str, clock: Callable[[], float] = lambda: 0.0) -> Chosen:
+    places = InfluxPlaces(
         home.sessions,
         manager,
         SEALER,
@@ -126,6 +157,7 @@ def _places(home: Home, manager: Any, server: str, clock: Callable[[], float] = 
         now=lambda: NOW,
         backoff=Backoff(clock, lambda: 1.0),
     )
+    return Chosen(home, places, server)
 
 
 # Onboarding, organisation, three times finding and making a token, bucket: nine calls, each killed before and after.
@@ -210,19 +242,34 @@ async def test_one_owners_trouble_does_not_hold_back_the_next(home: Home) -> Non
         session.add(Owner(id=bob, name="Bob", created_at=NOW))
         await session.flush()
         session.add(OwnerPlacement(owner_id=bob, updated_at=NOW))
-        alice = await session.get(OwnerPlacement, home.owner_id)
-        assert alice is not None
-        alice.server = "http://another.invalid"
 
     async with FakeInflux() as server:
         manager = open_manager(server.url, "operator-token")
-        await _places(home, manager, server.url).turn()
+        await _places(home, Refusing(manager, f"owner-{home.owner_id}"), server.url).turn()
         await manager.close()
     async with reading(home.sessions) as session:
         rows = {row.owner_id: row for row in await session.scalars(select(OwnerPlacement))}
 
-    assert "no operator token" in rows[home.owner_id].last_error
+    assert rows[home.owner_id].last_error == "no such name"
     assert rows[bob].state == PlacementState.READY
+
+
+async def test_a_place_that_an_administrator_wants_now_is_tried_before_its_pause_is_over(home: Home) -> None:
+    """The clock stands: with its error noted the row waits, with the error emptied it gets its place."""
+    async with FakeInflux() as server:
+        manager = Refusing(open_manager(server.url, "operator-token"), f"owner-{home.owner_id}")
+        places = _places(home, manager, server.url)
+        await places.turn()
+        manager.refused = ""
+        await places.turn()
+        waiting, _ = await home.rows()
+        async with home.sessions.begin() as session:
+            await session.execute(update(OwnerPlacement).values(last_error=""))
+        await places.turn()
+        await manager.close()
+    tried, _ = await home.rows()
+
+    assert (waiting.state, tried.state) == (PlacementState.PENDING, PlacementState.READY)
 
 
 async def test_the_embedded_store_needs_no_steps(database_url: str) -> None:

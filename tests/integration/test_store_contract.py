@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
 from pathlib import Path
@@ -9,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schema.readings import Reading
+from schema.quantities import TIME_ESTIMATED
+from schema.readings import Reading, TimeSource
 from schema.timeseries.line_protocol import encode
 from schema.timeseries.port import CounterDay, Sample, Window
 from tests.series_oracle import SeriesOracle
@@ -76,6 +78,17 @@ async def test_windows_are_aligned_to_the_epoch_and_closed_on_the_left(store: St
 
     assert [window.start for window in windows] == [at(0), at(60), at(120)]
     assert [window.means["ac_power"] for window in windows] == pytest.approx([44.9995, 89.9995, 120.0], abs=0.1)
+
+
+async def test_a_window_tells_whether_a_time_in_it_is_an_estimate(store: StoreSetUp) -> None:
+    """A measured point says nothing about it, so one estimate among many is seen."""
+    place = await store.place(ALICE)
+    estimated = replace(reading(at(70), ac_power=2.0), time_source=TimeSource.ESTIMATED)
+    await store.write(place, reading(at(10), ac_power=1.0), reading(at(65), ac_power=1.0), estimated)
+
+    windows = await store.reader.windows(place.source, ["ac_power", TIME_ESTIMATED], at(0), at(120), 60)
+
+    assert windows == [Window(at(0), {"ac_power": 1.0}), Window(at(60), {"ac_power": 1.5, TIME_ESTIMATED: 1.0})]
 
 
 async def test_a_gap_is_no_window_and_a_silent_quantity_is_absent(store: StoreSetUp) -> None:

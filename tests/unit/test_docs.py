@@ -7,7 +7,15 @@ import pytest
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/running.md", "docs/decisions.md", "docs/performance.md", "CHANGELOG.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/running.md",
+    "docs/decisions.md",
+    "docs/performance.md",
+    "docs/translating.md",
+    "docs/monitoring.md",
+    "CHANGELOG.md",
+)
 
 # Command → the test that runs it, as file::function. Docker's own commands need an engine, which no test has: what they
 # would start is run as processes instead.
@@ -17,13 +25,30 @@ RUN_BY = {
     "make up PORTAL_PORT=9000 MQTT_PORT=2883 DATA_DIR=/srv/deye-hard": (
         "tests/end_to_end/test_make.py::test_ports_and_data_may_be_given_on_the_command_line"
     ),
+    "make up METRICS_PORT=9464": (
+        "tests/end_to_end/test_make.py::test_whoever_watches_is_answered_on_the_port_he_chose"
+    ),
+    "curl -fsS http://127.0.0.1:9464/health/ready": (
+        "tests/end_to_end/test_make.py::test_whoever_watches_is_answered_on_the_port_he_chose"
+    ),
+    "METRICS_PORT=9464 .venv/bin/python -m bridge.probe ready": (
+        "tests/end_to_end/test_make.py::test_whoever_watches_is_answered_on_the_port_he_chose"
+    ),
+    "docker compose exec bridge python -m bridge.probe ready": (
+        "tests/end_to_end/test_compose_processes.py::test_the_bridges_health_check_tells_whether_it_is_ready"
+    ),
+    **dict.fromkeys(
+        [".venv/bin/python -m portal.collect_words fr", ".venv/bin/python -m portal.collect_words"],
+        "tests/unit/portal/test_catalogues.py"
+        "::test_the_translators_command_keeps_what_is_there_and_begins_a_new_language",
+    ),
     "make secrets": "tests/end_to_end/test_make.py::test_secrets_need_no_environment",
     "make test": ".ci/run::make test",
     ".venv/bin/python -m standalone admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
     ),
     ".venv/bin/python -m benchmarks.bridge": (
-        "tests/end_to_end/test_benchmarks.py::test_the_bridges_benchmark_measures_every_kind_of_work_on_each_store"
+        "tests/end_to_end/test_benchmarks.py::test_the_bridges_benchmark_measures_every_kind_of_work"
     ),
     ".venv/bin/python -m benchmarks.pages": (
         "tests/end_to_end/test_benchmarks.py::test_the_pages_benchmark_measures_every_page"
@@ -31,6 +56,32 @@ RUN_BY = {
     "docker compose up --build": (
         "tests/end_to_end/test_compose_processes.py"
         "::test_an_owner_sees_watts_that_went_through_broker_bridge_and_influxdb"
+    ),
+    "nft -f mosquitto/firewall.nft": (
+        "tests/faults/test_broker_floods.py::test_the_firewall_file_lets_three_addresses_have_few_of_5000_connections"
+    ),
+    "docker compose run --rm --no-deps provisioner python -m portal.provisioner.clear_retained": (
+        "tests/integration/test_broker_retained.py::test_retained_messages_go_and_those_that_wait_stay"
+    ),
+    **dict.fromkeys(
+        [
+            ".venv/bin/python -m bridge.letters list",
+            ".venv/bin/python -m bridge.letters list --reason unknown_login --limit 200",
+            ".venv/bin/python -m bridge.letters show 3f2a91c4",
+            ".venv/bin/python -m bridge.letters replay --reason unknown_login",
+            ".venv/bin/python -m bridge.letters purge --login ABCDEFGHJK",
+            ".venv/bin/python -m bridge.letters requests",
+            "docker compose exec bridge python -m bridge.letters list",
+        ],
+        "tests/integration/test_letters_command.py::test_the_documented_commands_do_what_the_document_says",
+    ),
+    **dict.fromkeys(
+        [
+            ".venv/bin/python -m portal.audit_log verify",
+            ".venv/bin/python -m portal.audit_log verify --head 3f2a…",
+            ".venv/bin/python -m portal.audit_log show --most 200",
+        ],
+        "tests/integration/test_audit_log.py::test_the_command_says_which_entry_was_changed_removed_or_added",
     ),
     "docker compose run --rm portal python -m portal create-admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"

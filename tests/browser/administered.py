@@ -1,0 +1,108 @@
+"""What an administrator has to look at: a letter set aside, a contested serial, places that wait, a mail, entries."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from portal import audit
+from portal.audit import Action
+from schema.models import (
+    ClaimState,
+    DeadLetter,
+    Feed,
+    Inverter,
+    Login,
+    MoveState,
+    OutboxMail,
+    OwnerMove,
+    OwnerPlacement,
+    Placement,
+    PlacementState,
+    StoreServer,
+)
+from tests.browser.site import Person, Site
+
+
+def contested(site: Site, holder: Person, claimant: Person, *, serial: str, name: str) -> None:
+    """Two people's inverters with one serial: one holds it, the other's feed is disputed."""
+    now = datetime.now(UTC)
+    for number, (person, state) in enumerate(((holder, ClaimState.ACTIVE), (claimant, ClaimState.DISPUTED))):
+        inverter, login = uuid4(), f"DSP{number}{serial[-6:]}"
+        site.add(
+            Inverter(
+                id=inverter, owner_id=person.owner_id, name=name, serial=serial, created_at=now,
+                active_serial=serial if state is ClaimState.ACTIVE else None,
+            )
+        )  # fmt: skip
+        site.add(
+            Placement(inverter_id=inverter, state=PlacementState.PENDING, updated_at=now, last_error=name[:300]),
+            Login(name=login, owner_id=person.owner_id, verifier="$7$x", registry_version=1, created_at=now),
+        )
+        site.add(Feed(id=uuid4(), login=login, inverter_id=inverter, claim_state=state, activated_at=now))
+
+
+def set_aside(site: Site, inverter: UUID, text: str) -> UUID:
+    """A message of this inverter, with the text wherever a publisher or the store may say something."""
+    now = datetime.now(UTC)
+    row = DeadLetter(
+        id=uuid4(), login="CCDE234567", inverter_id=inverter, topic=f"deye/CCDE234567/{text}"[:512],
+        reason="store_refused", detail=text[:300], response=text[:300], payload=text.encode(),
+        payload_bytes=len(text.encode()), count=7, kept=3, first_seen_at=now - timedelta(days=1), last_seen_at=now,
+    )  # fmt: skip
+    site.add(row)
+    return row.id
+
+
+def waiting(site: Site, person: Person, text: str) -> None:
+    """A place that could not be made, and a mail that was not taken."""
+    now = datetime.now(UTC)
+    place = OwnerPlacement(
+        owner_id=person.owner_id, state=PlacementState.PENDING, last_error=text[:300], updated_at=now
+    )
+    site.do(_instead(site, place))
+    site.add(
+        OutboxMail(
+            id=uuid4(), recipient=f"{text[:200]}@b.example", subject=text[:200], sealed=text.encode(),
+            created_at=now, next_attempt_at=now + timedelta(days=1), attempts=3,
+        )
+    )  # fmt: skip
+
+
+def servers(site: Site, person: Person, text: str) -> None:
+    """A server that is nearly full and does not answer, a fresh one, and an owner between the two."""
+    now = datetime.now(UTC)
+    site.add(
+        StoreServer(
+            url=f"http://influxdb:8086/{text}"[:200], capacity_buckets=1, buckets=9, version=text[:32], shards=3_000,
+            files_limit=30_000, memory_bytes=1_600_000_000, memory_limit_bytes=1_700_000_000, checked_at=now,
+            last_error=text[:300],
+        ),
+        StoreServer(url="http://influxdb2:8086", open=False, capacity_buckets=1_000, last_error=""),
+        OwnerMove(
+            owner_id=person.owner_id, server="http://influxdb2:8086", state=MoveState.COPYING, started_at=now,
+            updated_at=now, last_error=text[:300],
+        ),
+    )  # fmt: skip
+
+
+async def _instead(site: Site, place: OwnerPlacement) -> None:
+    async with site.parts.sessions.begin() as session:
+        await session.merge(place)
+
+
+def noted(site: Site, person: Person, details: Mapping[str, audit.Detail]) -> None:
+    """An entry of the audit log about this person."""
+    site.do(_noted(site, person, details))
+
+
+async def _noted(site: Site, person: Person, details: Mapping[str, audit.Detail]) -> None:
+    async with site.parts.sessions.begin() as session:
+        await audit.record(
+            session,
+            Action.INVERTER_CHANGED,
+            subject=audit.account(person.account_id),
+            actor=person.account_id,
+            owner_id=person.owner_id,
+            details=details,
+            now=datetime.now(UTC),
+        )

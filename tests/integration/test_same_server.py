@@ -1,0 +1,83 @@
+"""Another InfluxDB that answers at the address of ours is noticed before anything is done to it."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from portal.provisioner.same_server import ANOTHER, same_server
+from schema.database import reading
+from schema.models import StoreServer
+from schema.timeseries.management import StoreManager
+from schema.timeseries.port import StoreUnavailable
+from tests.estate import Estate, estate
+from tests.mended import one_of_each
+from tests.store_set_ups import STORES, StoreSetUp, opened
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(params=STORES[1:])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
+    """The fake and the real one in turn."""
+    async with opened(request.param, request, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
+    """Nobody's yet."""
+    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
+        yield one
+
+
+@pytest.fixture
+def manager(store: StoreSetUp) -> StoreManager:
+    """With the operator token."""
+    assert store.manager is not None
+    return store.manager
+
+
+async def test_another_server_at_the_same_address_is_not_ours(
+    place: Estate, manager: StoreManager, store: StoreSetUp
+) -> None:
+    """A fresh volume has none of our organisations: nothing is made, mended or erased until an operator says so."""
+    roof = await place.settled()
+    async with place.sessions.begin() as session:
+        session.add(StoreServer(url=store.url, capacity_buckets=1, buckets=0, version="", last_error="", identity="x"))
+    guarded = same_server(place.sessions, manager, server=store.url, clock=place._seconds)
+
+    for asked in (guarded.organisations(), guarded.delete_bucket("0123456789abcdef"), guarded.find_organisation("x")):
+        with pytest.raises(StoreUnavailable, match="another one"):
+            await asked
+    async with place.sessions.begin() as session:
+        row = await session.get_one(StoreServer, store.url)
+        seen, row.identity = row.another, ""
+    place.now += timedelta(minutes=1)
+    await guarded.organisations()
+    async with reading(place.sessions) as session:
+        row = await session.get_one(StoreServer, store.url)
+
+    assert ANOTHER.startswith("another one")
+    assert (seen, row.another, row.identity) == (True, False, await manager.identity())
+    await one_of_each(place, roof)
+
+
+async def test_a_server_is_looked_at_again_after_each_silence(
+    place: Estate, manager: StoreManager, store: StoreSetUp
+) -> None:
+    """It may have been changed for another one meanwhile."""
+    async with place.sessions.begin() as session:
+        session.add(StoreServer(url=store.url, capacity_buckets=1, buckets=0, version="", last_error=""))
+    guarded = same_server(place.sessions, manager, server=store.url, clock=lambda: 0.0)
+    await guarded.organisations()
+    await store.server.leave()
+    with pytest.raises(StoreUnavailable):
+        await guarded.organisations()
+    async with place.sessions.begin() as session:
+        (await session.get_one(StoreServer, store.url)).identity = "before"
+    await store.server.come_back()
+
+    with pytest.raises(StoreUnavailable, match="another one"):
+        await guarded.organisations()
