@@ -15,7 +15,7 @@ from portal.provisioner.broker_folder import BrokerFolder
 from schema import migrate
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.influx_servers import InfluxServer
-from schema.models import Owner, OwnerPlacement, PlacementState
+from schema.models import Account, Grant, Owner, OwnerPlacement, PlacementState, Role
 from schema.settings import ProvisionerSettings
 from tests.fake_influx import FakeInflux
 from tests.portal_app import KEY_OF_ZEROS
@@ -58,11 +58,14 @@ async def provisioner(folder: Path, *urls: str) -> AsyncIterator[Provisioner]:
 
 async def newcomer(sessions: Sessions, server: str = "") -> UUID:
     """An owner who waits for a place, perhaps on a server that was chosen before."""
-    owner_id = uuid4()
+    owner_id, account_id = uuid4(), uuid4()
+    email = f"{account_id}@example.org"
     async with sessions.begin() as session:
+        session.add(Account(id=account_id, email=email, email_key=email, password_hash="-", created_at=NOW))
         session.add(Owner(id=owner_id, name="x", created_at=NOW))
         await session.flush()
         session.add(OwnerPlacement(owner_id=owner_id, server=server, updated_at=NOW))
+        session.add(Grant(account_id=account_id, owner_id=owner_id, role=Role.OWNER, created_at=NOW))
     return owner_id
 
 
