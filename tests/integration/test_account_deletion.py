@@ -19,12 +19,11 @@ from schema.models import (
     Grant,
     Inverter,
     Login,
-    LoginSession,
     OutboxMail,
     Owner,
     Role,
 )
-from tests.people import PASSWORD, Person, allow, login_of, newest_link, sign_up, token_of
+from tests.people import Person, allow, login_of, newest_link, sign_up, token_of
 from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
@@ -266,38 +265,3 @@ async def test_one_account_in_trouble_holds_up_no_other(portal: RunningPortal, a
     assert deleted == 1
     async with portal.parts.sessions() as session:
         assert (await session.scalars(select(Account.email))).all() == [alice.email]
-
-
-async def test_a_sign_up_nobody_confirmed_is_forgotten_after_a_week(
-    portal: RunningPortal, alice: Person, bob: Person
-) -> None:
-    """With the home that was made for it; who has confirmed stays, and an erased owner's login hinders nothing."""
-    await settled(portal, alice)
-    async with portal.parts.sessions.begin() as session:
-        login = Login(name="ABCDEFGHJK", owner_id=None, verifier="v", registry_version=1, created_at=portal.clock())
-        session.add(login)
-    await bob.post("/signup", email=bob.email, password=PASSWORD)
-    portal.clock.go(days=6)
-    await swept(portal)
-    async with portal.parts.sessions() as session:
-        soon = len((await session.scalars(select(Account.id))).all())
-    portal.clock.go(days=1, seconds=1)
-    await swept(portal)
-
-    assert soon == 2
-    async with portal.parts.sessions() as session:
-        assert (await session.scalars(select(Account.email))).all() == [alice.email]
-        assert len((await session.scalars(select(Owner.id))).all()) == 1
-
-
-async def test_sessions_and_links_that_ran_out_are_swept(portal: RunningPortal, alice: Person) -> None:
-    """Nothing piles up."""
-    await settled(portal, alice)
-    await alice.post("/reset", email=alice.email)
-    portal.clock.go(days=9)
-
-    await swept(portal)
-
-    async with portal.parts.sessions() as session:
-        assert (await session.scalars(select(LoginSession))).all() == []
-        assert (await session.scalars(select(EmailToken))).all() == []

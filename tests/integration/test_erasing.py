@@ -3,29 +3,22 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from portal.audit import Action
-from portal.provisioner import erasing
-from portal.provisioner.remains import NoRemains
-from schema import live
 from schema.database import reading
 from schema.models import (
     AuditEntry,
-    DeadLetter,
     DeadLetterRequest,
     Inverter,
     Login,
     Owner,
     OwnerPlacement,
     PlacementState,
-    RequestState,
-    Rung,
 )
-from schema.timeseries.port import StoreMisconfigured
+from tests.erased import count_of, measuring
 from tests.estate import Estate, Held, InInflux, estate
 from tests.store_set_ups import STORES, StoreSetUp, opened
 
@@ -47,32 +40,6 @@ async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
         yield one
 
 
-async def _measuring(place: Estate, owner_id: UUID, watts: float) -> Held:
-    """An inverter with a place and a reading in it, and a live row."""
-    held = await place.inverter(owner_id)
-    await place.provisioner().turn()
-    await place.write(held, watts)
-    engine = await live.open_live(place.live_url)
-    nothing = {"refusal": "", "refusal_detail": "", "refused_at": None, "seen_at": place.now, "reading_at": place.now}
-    row = {"inverter_id": held.inverter_id, "version": 1, "rung": Rung.VALUES_PLAUSIBLE, "values": {}} | nothing
-    await live.put(engine, [row])
-    await live.put_logins(engine, [{"login": held.login, "seen_at": place.now}])
-    await engine.dispose()
-    async with place.sessions.begin() as session:
-        session.add(
-            DeadLetter(
-                login=held.login, inverter_id=held.inverter_id, topic="t", payload=b"p", reason="not_json",
-                first_seen_at=place.now, last_seen_at=place.now,
-            )
-        )  # fmt: skip
-    return held
-
-
-async def _count(place: Estate, table: type[Inverter] | type[Owner]) -> int:
-    async with reading(place.sessions) as session:
-        return (await session.execute(select(func.count()).select_from(table))).scalar_one()
-
-
 def _names(held: Held) -> tuple[str, ...]:
     """How rows spell an inverter's id, on both databases."""
     return str(held.inverter_id), held.inverter_id.hex, f"UUID('{held.inverter_id}')"
@@ -81,7 +48,7 @@ def _names(held: Held) -> tuple[str, ...]:
 async def test_until_the_grace_is_over_everything_stays(place: Estate) -> None:
     """A second before nothing has happened, and the provisioner says when it will."""
     alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
+    roof = await measuring(place, alice, 412.0)
     await place.delete(roof, grace=GRACE)
     provisioner = place.provisioner()
     place.now += GRACE - timedelta(seconds=1)
@@ -101,7 +68,7 @@ async def test_until_the_grace_is_over_everything_stays(place: Estate) -> None:
 async def test_an_inverter_leaves_nothing_and_its_neighbours_stay(place: Estate) -> None:
     """In the store, in every table of both databases; but its login's name, which nobody gets again, and the log."""
     alice = await place.owner()
-    roof, shed = await _measuring(place, alice, 412.0), await _measuring(place, alice, 17.0)
+    roof, shed = await measuring(place, alice, 412.0), await measuring(place, alice, 17.0)
     await place.delete(roof)
 
     await place.settle(place.provisioner())
@@ -124,13 +91,13 @@ async def test_an_inverter_leaves_nothing_and_its_neighbours_stay(place: Estate)
 async def test_the_last_inverter_takes_an_owner_along_whom_nobody_acts_for(place: Estate) -> None:
     """As after an account's deletion: organisation, read token and row go too; another owner's stay."""
     alice, bob = await place.owner(), await place.owner()
-    roof, shed = await _measuring(place, alice, 412.0), await _measuring(place, bob, 17.0)
+    roof, shed = await measuring(place, alice, 412.0), await measuring(place, bob, 17.0)
     await place.delete(roof)
     await place.abandon(alice)
 
     await place.settle(place.provisioner())
 
-    assert (await _count(place, Owner), await _count(place, Inverter)) == (1, 1)
+    assert (await count_of(place, Owner), await count_of(place, Inverter)) == (1, 1)
     assert await place.newest(shed) == 17.0
     async with reading(place.sessions) as session:
         login = await session.get_one(Login, roof.login)
@@ -145,20 +112,20 @@ async def test_the_last_inverter_takes_an_owner_along_whom_nobody_acts_for(place
 async def test_an_owner_with_somebody_to_act_for_him_stays_without_an_inverter(place: Estate) -> None:
     """He can add another one tomorrow, in the same organisation."""
     alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
+    roof = await measuring(place, alice, 412.0)
     await place.delete(roof)
 
     await place.settle(place.provisioner())
-    shed = await _measuring(place, alice, 33.0)
+    shed = await measuring(place, alice, 33.0)
 
     assert await place.newest(shed) == 33.0
-    assert await _count(place, Owner) == 1
+    assert await count_of(place, Owner) == 1
 
 
 async def test_one_behind_a_shared_login_takes_only_its_own(place: Estate) -> None:
     """The gateway's login goes on for the other inverter, with its name and what it has found."""
     alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
+    roof = await measuring(place, alice, 412.0)
     shed = await place.inverter(alice, login=roof.login)
     async with place.sessions.begin() as session:
         gone = update(Inverter).where(Inverter.id == roof.inverter_id)
@@ -175,31 +142,6 @@ async def test_one_behind_a_shared_login_takes_only_its_own(place: Estate) -> No
     assert (await place.rows(shed))[1] is not None
 
 
-async def test_the_bridge_drops_first_what_it_has_set_aside(place: Estate) -> None:
-    """Until it has, the rows stay and say why; a request that failed is made again."""
-    alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
-    await place.delete(roof)
-    provisioner = place.provisioner()
-
-    await provisioner.turn()
-    waiting = (await place.rows(roof))[1]
-    async with place.sessions.begin() as session:
-        await session.execute(update(DeadLetterRequest).values(state=RequestState.FAILED))
-    place.now += timedelta(minutes=1)
-    await provisioner.turn()
-    async with reading(place.sessions) as session:
-        requests = (await session.execute(select(DeadLetterRequest.login, DeadLetterRequest.state))).all()
-    await place.settle(provisioner)
-
-    assert waiting is not None
-    assert (waiting.state, waiting.last_error) == (PlacementState.ERASING, erasing.LETTERS)
-    assert sorted(requests) == sorted(
-        [(login, state) for login in ("", roof.login) for state in (RequestState.FAILED, RequestState.WAITING)]
-    )
-    assert (await place.rows(roof))[1] is None
-
-
 async def test_one_that_never_had_a_place_goes_all_the_same(place: Estate) -> None:
     """Added and deleted while the store was away."""
     alice = await place.owner()
@@ -209,61 +151,7 @@ async def test_one_that_never_had_a_place_goes_all_the_same(place: Estate) -> No
 
     await place.settle(place.provisioner())
 
-    assert (await _count(place, Owner), await _count(place, Inverter)) == (0, 0)
-
-
-async def test_a_store_that_is_away_is_waited_for(place: Estate) -> None:
-    """Nothing is taken for erased; the row says why; it goes on when the store is back."""
-    alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
-    await place.delete(roof)
-    await place.abandon(alice)
-    provisioner = place.provisioner()
-    await place.bridge_drops()
-    await place.store.server.leave()
-
-    for _ in range(3):
-        await provisioner.turn()
-        await place.bridge_drops()
-        place.now += timedelta(minutes=1)
-    waiting = (await place.rows(roof))[1]
-    await place.store.server.come_back()
-    await place.settle(provisioner)
-
-    assert waiting is not None
-    assert waiting.state == PlacementState.ERASING
-    assert "does not answer" in waiting.last_error
-    assert (await _count(place, Owner), await _count(place, Inverter)) == (0, 0)
-
-
-async def test_what_lies_on_a_server_that_nobody_can_reach_is_not_forgotten() -> None:
-    """Without its operator token there is no way to it: that is said, and the rows that lead there stay."""
-    for asked in (
-        NoRemains().delete_token("0a"),
-        NoRemains().delete_bucket("0b"),
-        NoRemains().delete_organisation("0c"),
-    ):
-        with pytest.raises(StoreMisconfigured, match="operator token"):
-            await asked
-    await NoRemains().delete_token("")
-
-
-async def test_who_is_on_a_server_that_was_taken_away_waits_and_says_so(place: Estate) -> None:
-    """The operator has dropped it from the settings too early."""
-    if place.store.manager is None:
-        pytest.skip("the embedded store has no servers")
-    alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
-    await place.delete(roof)
-    async with place.sessions.begin() as session:
-        await session.execute(update(OwnerPlacement).values(server="http://gone.invalid"))
-
-    await place.settle(place.provisioner())
-
-    row = (await place.rows(roof))[1]
-    assert row is not None
-    assert "operator token" in row.last_error
-    assert row.bucket_id
+    assert (await count_of(place, Owner), await count_of(place, Inverter)) == (0, 0)
 
 
 async def test_a_home_that_is_somebodys_again_gets_a_new_place(place: Estate) -> None:
@@ -280,25 +168,10 @@ async def test_a_home_that_is_somebodys_again_gets_a_new_place(place: Estate) ->
     assert await place.newest(roof) == 5.0
 
 
-async def test_a_stranger_to_the_provisioner_is_no_business_of_its(place: Estate) -> None:
-    """A turn without anything to do asks the database once and the store never."""
-    alice = await place.owner()
-    await _measuring(place, alice, 412.0)
-    provisioner = place.provisioner()
-    await provisioner.turn()
-    await place.store.server.leave()
-
-    wait_s = await provisioner.turn()
-
-    await place.store.server.come_back()
-    assert wait_s is not None
-    assert 0 < wait_s <= erasing.LONGEST_WAIT_S
-
-
 async def test_inverters_nobody_deleted_are_never_due(place: Estate) -> None:
     """Also not where a time to erase was left behind."""
     alice = await place.owner()
-    roof = await _measuring(place, alice, 412.0)
+    roof = await measuring(place, alice, 412.0)
     async with place.sessions.begin() as session:
         await session.execute(update(Inverter).values(erase_after=place.now - GRACE))
 
