@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bridge.ports import Delivery, Known, Outage, Untimed
+from bridge.kept import Known, Outage, Untimed
+from bridge.ports import Delivery
 
 # Below this the time of arrival is right enough: the broker says something at least every 10 s (its sys_interval), a
 # reconnect takes up to 5, and the values of one cycle are up to 10 s apart anyway.

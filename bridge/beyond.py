@@ -5,7 +5,8 @@ from uuid import UUID
 
 from bridge.counters import Counters
 from bridge.keeper import Keeper
-from bridge.ports import Live, Tally
+from bridge.kept import Tally
+from bridge.ports import Live
 
 
 class Beyond:

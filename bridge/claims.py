@@ -17,9 +17,10 @@ from bridge.counters import Counters
 from bridge.decoded import Refused
 from bridge.identify import Admitted, Found, admit, is_sum, needs_claim
 from bridge.keeper import Keeper, Outcome
+from bridge.kept import Raw
 from bridge.patience import Patience
 from bridge.pipeline import Claimed, letter
-from bridge.ports import Delivery, NoRemarks, Raw, Registry, RegistryUnavailable, Remarks
+from bridge.ports import Delivery, NoRemarks, Registry, RegistryUnavailable, Remarks
 from bridge.refusals import Reason, sentence
 from bridge.routes import Route
 from bridge.writer import Writer

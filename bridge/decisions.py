@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from bridge.batch import Parcel
 from bridge.cycles import Part
 from bridge.decoded import Refused
-from bridge.ports import Delivery, Letter, Outage, Untimed
+from bridge.kept import Letter, Outage, Untimed
+from bridge.ports import Delivery
 from bridge.routes import Route
 from schema import topics
 from schema.letters import PayloadForm

@@ -7,7 +7,8 @@ import structlog
 
 from bridge.beyond import Beyond
 from bridge.clock import Clock
-from bridge.ports import Delivery, Tally
+from bridge.kept import Tally
+from bridge.ports import Delivery
 from bridge.quotas import Quotas, Verdict
 from bridge.refusals import Reason, sentence
 from bridge.routes import Directory

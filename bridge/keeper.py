@@ -15,7 +15,8 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.counters import Counters
-from bridge.ports import LETTER_RECORDS, BrokerSession, Entry, Letter, Line, Raw, Spool, SpoolUnavailable, Tally
+from bridge.kept import LETTER_RECORDS, Entry, Letter, Line, Raw, Spool, SpoolUnavailable, Tally
+from bridge.ports import BrokerSession
 from bridge.seldom import Seldom
 
 _log = structlog.get_logger(__name__)

@@ -17,8 +17,9 @@ from bridge.counters import Counters
 from bridge.decisions import Decisions, delivery_of, letter
 from bridge.decoded import Refused
 from bridge.keeper import Keeper, Outcome
+from bridge.kept import KeptLetter, Letter
 from bridge.pipeline import Pipeline
-from bridge.ports import Delivery, KeptLetter, Letter, Live
+from bridge.ports import Delivery, Live
 from bridge.refusals import Reason, sentence
 from bridge.routes import Directory
 from bridge.writer import Writer

@@ -9,8 +9,9 @@ from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.gate import Gate
 from bridge.keeper import Keeper, Outcome
+from bridge.kept import KeptRaw, Spool, SpoolUnavailable
 from bridge.pipeline import Decisions, Pipeline, delivery_of
-from bridge.ports import BrokerSession, Delivery, KeptRaw, Spool, SpoolUnavailable
+from bridge.ports import BrokerSession, Delivery
 from bridge.seldom import Seldom
 from bridge.spreading import Spreading
 from bridge.writer import Writer

@@ -12,8 +12,9 @@ import structlog
 from bridge.batch import MAX_LINES, Parcel
 from bridge.clock import Clock
 from bridge.keeper import Keeper
+from bridge.kept import Spool, SpoolUnavailable, Tally
 from bridge.lanes import LONGEST_PAUSE_S, Lane, Limits
-from bridge.ports import Registry, RegistryUnavailable, Spool, SpoolUnavailable, Tally
+from bridge.ports import Registry, RegistryUnavailable
 from bridge.refusals import Reason, sentence
 from bridge.seldom import Seldom
 from bridge.sender import Sender

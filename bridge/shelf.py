@@ -12,8 +12,8 @@ from bridge.beyond import Beyond
 from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.keeper import Keeper, Outcome
+from bridge.kept import LETTER_RECORDS, Letter, Line, Tally
 from bridge.lanes import Lane
-from bridge.ports import LETTER_RECORDS, Letter, Line, Tally
 from bridge.refusals import Reason, sentence
 from schema.letters import PayloadForm
 

@@ -21,18 +21,9 @@ from bridge.decisions import Claimed, Decisions, letter
 from bridge.decoded import Refused
 from bridge.identify import Admitted, admit, needs_claim
 from bridge.keeper import Keeper
+from bridge.kept import KeptBacklog, KeptUntimed, Line, Outage, SpoolUnavailable, Untimed
 from bridge.pipeline import Pipeline
-from bridge.ports import (
-    Delivery,
-    KeptBacklog,
-    KeptUntimed,
-    Line,
-    Outage,
-    Registry,
-    RegistryUnavailable,
-    SpoolUnavailable,
-    Untimed,
-)
+from bridge.ports import Delivery, Registry, RegistryUnavailable
 from bridge.refusals import Reason, sentence
 
 _log = structlog.get_logger(__name__)

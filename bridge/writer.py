@@ -15,8 +15,9 @@ from bridge.beyond import Beyond
 from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.keeper import Keeper
+from bridge.kept import Spool
 from bridge.lanes import LONGEST_PAUSE_S, Lane, Limits
-from bridge.ports import Live, Registry, Spool
+from bridge.ports import Live, Registry
 from bridge.replay import Replay
 from bridge.sender import Sender
 from bridge.server import Server

@@ -12,8 +12,8 @@ from bridge.counters import Counters
 from bridge.edges.kept_backlog import SqliteBacklog
 from bridge.edges.spool import SqliteSpool
 from bridge.keeper import Keeper
+from bridge.kept import Entry
 from bridge.pipeline import Decisions, Pipeline
-from bridge.ports import Entry
 from bridge.routes import Route
 from bridge.spreading import Spreading
 from schema.timeseries.line_protocol import from_milliseconds, parse

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
-from bridge.ports import Entry, KeptLine, KeptRaw, Letter, Line, Raw, SpoolUnavailable, Tally
+from bridge.kept import Entry, KeptLine, KeptRaw, Letter, Line, Raw, SpoolUnavailable, Tally
 from bridge.refusals import Reason
 
 

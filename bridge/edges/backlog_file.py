@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from bridge.ports import KeptUntimed, Known, Outage, Untimed
+from bridge.kept import KeptUntimed, Known, Outage, Untimed
 from schema.timeseries.line_protocol import from_milliseconds, milliseconds
 
 _log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_file import SpoolFile
-from bridge.ports import SpoolUnavailable
+from bridge.kept import SpoolUnavailable
 from bridge.seldom import Seldom
 from schema.database import Sessions, insert_or_update
 from schema.database_faults import database_faults

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bridge.counters import Counters
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_file import SpoolFile
-from bridge.ports import Entry, KeptUntimed, Known, Outage
+from bridge.kept import Entry, KeptUntimed, Known, Outage
 
 
 class SqliteBacklog:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from bridge.edges.letter_file import LetterFile
-from bridge.ports import LETTER_RECORDS, KeptLetter
+from bridge.kept import LETTER_RECORDS, KeptLetter
 from schema.letters import NO_LOGIN
 
 _MOST_AT_ONCE = 1_000

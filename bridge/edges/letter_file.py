@@ -11,7 +11,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from bridge.edges import letter_tables
-from bridge.ports import LETTER_RECORDS, KeptLetter, Letter, Tally
+from bridge.kept import LETTER_RECORDS, KeptLetter, Letter, Tally
 from bridge.refusals import Reason
 from schema.letters import PayloadForm, plain
 from schema.timeseries.line_protocol import from_milliseconds, milliseconds

@@ -18,7 +18,8 @@ from bridge.edges import letter_choice
 from bridge.edges.dead_letters import DeadLetterCopy
 from bridge.edges.letter_choice import Choice, Progress
 from bridge.edges.spool import SqliteSpool
-from bridge.ports import KeptLetter, Registry, RegistryUnavailable, SpoolUnavailable
+from bridge.kept import KeptLetter, SpoolUnavailable
+from bridge.ports import Registry, RegistryUnavailable
 from bridge.seldom import Seldom
 from schema.database import Sessions, reading
 from schema.database_faults import database_faults

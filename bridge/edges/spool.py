@@ -15,7 +15,7 @@ import structlog
 
 from bridge.counters import Counters
 from bridge.edges.spool_file import SpoolFile, is_damage
-from bridge.ports import Entry, KeptLine, KeptRaw, SpoolUnavailable, Tally
+from bridge.kept import Entry, KeptLine, KeptRaw, SpoolUnavailable, Tally
 
 _log = structlog.get_logger(__name__)
 

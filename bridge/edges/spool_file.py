@@ -20,18 +20,7 @@ from bridge.edges import spool_layout as layout
 from bridge.edges.backlog_file import BacklogFile
 from bridge.edges.letter_file import LetterFile
 from bridge.edges.spool_repair import salvage, set_aside
-from bridge.ports import (
-    LETTER_RECORDS,
-    Entry,
-    KeptLine,
-    KeptRaw,
-    Letter,
-    Line,
-    Raw,
-    SpoolUnavailable,
-    Tally,
-    Untimed,
-)
+from bridge.kept import LETTER_RECORDS, Entry, KeptLine, KeptRaw, Letter, Line, Raw, SpoolUnavailable, Tally, Untimed
 from schema.timeseries.line_protocol import from_milliseconds, milliseconds
 
 _log = structlog.get_logger(__name__)

@@ -21,8 +21,9 @@ from bridge.counters import Counters
 from bridge.edges.self_check import SelfCheck
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_state import spool_state
+from bridge.kept import SpoolUnavailable
 from bridge.observed import LaneLike, LanesNow, Observed, Role, combined, lanes_now
-from bridge.ports import Registry, SpoolUnavailable
+from bridge.ports import Registry
 from bridge.watched_store import WatchedStore
 from bridge.window import Window
 from bridge.writer import Writer

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from bridge.batch import Parcel
 from bridge.counters import Counters
+from bridge.kept import Letter
 from bridge.pipeline import Decisions, Pipeline
-from bridge.ports import Letter
 from bridge.routes import Claim
 from schema.timeseries.line_protocol import parse
 from tests.fake_influx_state import parsed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app import Bridge
-from bridge.ports import LETTER_RECORDS
+from bridge.kept import LETTER_RECORDS
 from schema.letters import PayloadForm
 from schema.models import LetterAction, RequestState
 from tests.bridge_set_up import Home, Paired, Publisher, bridge, home, settled

@@ -13,7 +13,7 @@ import pytest
 from bridge.counters import Counters
 from bridge.edges.letter_file import LETTERS_PER_LOGIN, OTHER_TOPICS, TROUBLES_PER_LOGIN
 from bridge.edges.spool import SqliteSpool
-from bridge.ports import Letter, Line, Raw, SpoolUnavailable
+from bridge.kept import Letter, Line, Raw, SpoolUnavailable
 from bridge.refusals import Reason
 from tests.fakes import ALICE_LOGIN, BOB_LOGIN, NOON
 from tests.waiting import until
@@ -151,7 +151,7 @@ from pathlib import Path
 from uuid import UUID
 from bridge.counters import Counters
 from bridge.edges.spool import SqliteSpool
-from bridge.ports import Line
+from bridge.kept import Line
 from tests.fakes import NOON
 
 async def main():

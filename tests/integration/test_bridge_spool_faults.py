@@ -13,7 +13,7 @@ from bridge.counters import Counters
 from bridge.edges.letter_file import OTHER_TOPICS
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_file import SpoolFile
-from bridge.ports import Line, Raw, SpoolUnavailable, Tally
+from bridge.kept import Line, Raw, SpoolUnavailable, Tally
 from bridge.refusals import Reason
 from schema.timeseries.line_protocol import milliseconds
 from tests.fakes import ALICE_LOGIN, NOON

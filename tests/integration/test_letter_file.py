@@ -14,7 +14,7 @@ from bridge.edges.letter_choice import Choice
 from bridge.edges.letter_file import LETTER_BYTES_PER_LOGIN, LETTERS_PER_LOGIN, OTHER_TOPICS, TROUBLES_PER_LOGIN
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.spool_file import SpoolFile
-from bridge.ports import KeptLetter, Letter, Line, SpoolUnavailable
+from bridge.kept import KeptLetter, Letter, Line, SpoolUnavailable
 from bridge.refusals import Reason
 from schema.letters import NO_LOGIN, PayloadForm
 from schema.timeseries.line_protocol import milliseconds

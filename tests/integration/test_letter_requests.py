@@ -11,7 +11,7 @@ from bridge.counters import Counters
 from bridge.edges.dead_letters import DeadLetterCopy
 from bridge.edges.letter_requests import LetterRequests
 from bridge.edges.spool import SqliteSpool
-from bridge.ports import KeptLetter, Letter
+from bridge.kept import KeptLetter, Letter
 from bridge.refusals import Reason
 from schema import migrate
 from schema.database import create_engine_for, sessions_for

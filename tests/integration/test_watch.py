@@ -17,9 +17,9 @@ from bridge.counters import Counters
 from bridge.edges.spool import SqliteSpool
 from bridge.edges.watch import Watch, Watched
 from bridge.health import REGISTRY_STALE_S, State, live, ready
+from bridge.kept import Line, SpoolUnavailable
 from bridge.lanes import Lane
 from bridge.observed import Role
-from bridge.ports import Line, SpoolUnavailable
 from bridge.window import Window
 from schema import migrate
 from schema.changes import registry_changed, registry_version

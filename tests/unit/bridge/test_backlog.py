@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.backlog import LONGEST_CYCLE, SHORT_OUTAGE, Backlog, time_of
-from bridge.ports import Delivery, Known, Outage, Untimed
+from bridge.kept import Known, Outage, Untimed
+from bridge.ports import Delivery
 from tests.fakes import NOON
 
 pytestmark = pytest.mark.unit

@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 
 from bridge.claims import GRACE_S
+from bridge.kept import Line, Raw
 from bridge.patience import AWAY_S, PATIENCE_S
-from bridge.ports import Delivery, Line, Raw
+from bridge.ports import Delivery
 from bridge.records import pack
 from bridge.refusals import Reason
 from bridge.routes import Claim

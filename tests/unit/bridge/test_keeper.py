@@ -8,7 +8,7 @@ import pytest
 
 from bridge.counters import Counters
 from bridge.keeper import Keeper, Outcome
-from bridge.ports import Letter, Raw
+from bridge.kept import Letter, Raw
 from bridge.refusals import Reason
 from tests.fake_spool import FakeSpool
 from tests.fakes import NOON, FakeSession, FakeTime

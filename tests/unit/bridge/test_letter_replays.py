@@ -8,8 +8,9 @@ import pytest
 from bridge.batch import Parcel
 from bridge.decisions import Claimed
 from bridge.keeper import Outcome
+from bridge.kept import LETTER_RECORDS, Entry, KeptLetter, Letter
 from bridge.letter_replays import LetterReplays
-from bridge.ports import LETTER_RECORDS, Delivery, Entry, KeptLetter, Letter
+from bridge.ports import Delivery
 from bridge.refusals import Reason
 from bridge.routes import Claim, Directory
 from schema.letters import PayloadForm

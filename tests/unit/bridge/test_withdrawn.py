@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.batch import Parcel
-from bridge.ports import Line
+from bridge.kept import Line
 from bridge.records import pack
 from bridge.refusals import Reason
 from bridge.routes import Route
