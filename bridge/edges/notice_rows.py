@@ -35,10 +35,18 @@ _Key = tuple[Wire, str, UUID | None]
 
 @dataclass(slots=True)
 class _Told:
-    """``trip`` is what has not been written yet, its ``times`` those since ``written`` (monotonic seconds)."""
+    """``trip`` is what has not been written yet, its ``times`` those since ``written``. ``acted`` is when a quarantine
+    was last asked for. Both are monotonic seconds.
+    """
 
     trip: Trip | None = None
     written: float = float("-inf")
+    acted: float = float("-inf")
+
+    def due(self, now: float) -> bool:
+        """Whether to write: a clear case does not wait for the rest of a notice that was written before."""
+        clear = self.trip is not None and self.trip.quarantine and now - self.acted >= AGAIN_S
+        return clear or now - self.written >= AGAIN_S
 
 
 class NoticeRows:
@@ -86,14 +94,15 @@ class NoticeRows:
     async def flush(self) -> None:
         """Write what is due, each by itself. Raises what keeps the database away."""
         now = self._clock.monotonic()
-        rested = [key for key, told in self._told.items() if now - told.written >= AGAIN_S]
-        for key in rested:
+        due = [key for key, told in self._told.items() if told.due(now)]
+        for key in due:
             told = self._told[key]
             if (trip := told.trip) is None:
                 del self._told[key]
                 continue
             await self._write(trip)
             told.written = now
+            told.acted = now if trip.quarantine else told.acted
             # What came while it was written is counted the next time.
             if (newer := told.trip) is not None:
                 left = newer.times - trip.times

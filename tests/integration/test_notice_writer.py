@@ -64,6 +64,24 @@ async def test_a_trouble_that_lasts_is_counted_now_and_then(place: Home) -> None
     assert bench.rows._told == {}
 
 
+async def test_a_clear_case_does_not_wait_for_the_rest_of_a_notice(place: Home) -> None:
+    """Told a moment ago and clear now: the quarantine is at once. Asked for again and again it is one row a minute."""
+    alice = await place.pair()
+    bench = Bench(place, alice)
+    bench.rows.note(tripped(alice, times=10))
+    await bench.rows.flush()
+    bench.time.seconds += 1
+    bench.rows.note(tripped(alice, quarantine=True))
+    await bench.rows.flush()
+    since, _ = await quarantine_of(place, alice.login)
+    for _ in range(5):
+        bench.rows.note(tripped(alice, quarantine=True))
+        await bench.rows.flush()
+
+    assert since is not None
+    assert (await noticed_rows(place))[NoticeKind.IMPOSSIBLE_POWER].count == 11
+
+
 async def test_a_quarantine_is_made_once_and_only_of_a_login_that_speaks(place: Home) -> None:
     """Said twice it is one change of the registry; a withdrawn login, or one that is another owner's now, is left."""
     alice, bob, eve = [await place.pair(serial=serial) for serial in ("2711111111", "2722222222", "2733333333")]
