@@ -94,14 +94,14 @@ def _secrets(path: Path) -> int:
     return 0
 
 
-def _admin(email: str) -> int:
-    """Become ``python -m portal create-admin`` on the data of this computer; nothing needs to run meanwhile."""
+def _become(module: str, *words: str) -> int:
+    """``python -m module`` on the data of this computer; nothing needs to run meanwhile."""
     data_dir = _data_dir()
     secrets = secrets_file.complete(data_dir / "secrets.env")
     ours = environment(
         Plan(data_dir, portal_port=8000, mqtt_port=1883, bridge_port=1884, host="localhost"), secrets, os.environ
     )
-    os.execve(sys.executable, [sys.executable, "-m", "portal", "create-admin", email], ours)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", module, *words], ours)  # noqa: S606
 
 
 def _step(command: str, *, demo: bool) -> int | None:
@@ -128,11 +128,15 @@ def main() -> int:
     known.add_parser("dev", help="the same as up; the portal starts again when its files change")
     known.add_parser("secrets", help="make .env with the secrets of compose.yaml")
     known.add_parser("admin", help="make an administrator").add_argument("email", metavar="EMAIL")
+    of_provisioner = known.add_parser("provisioner", help="a command of python -m portal.provisioner")
+    of_provisioner.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
     known.add_parser("prepare", help="migrate, and write the password file").add_argument("--demo", action="store_true")
     known.add_parser("simulate", help="publish as the demo's inverters")
     chosen = parser.parse_args()
     if chosen.command == "admin":
-        return _admin(chosen.email)
+        return _become("portal", "create-admin", chosen.email)
+    if chosen.command == "provisioner":
+        return _become("portal.provisioner", *chosen.words)
     status = _step(chosen.command, demo=getattr(chosen, "demo", False))
     if status is not None:
         return status

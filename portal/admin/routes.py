@@ -17,6 +17,7 @@ from portal.admin.jobs import routes as jobs
 from portal.admin.log import routes as log
 from portal.admin.log.service import head
 from portal.admin.mails import routes as mails
+from portal.admin.orphans import routes as orphans
 from portal.admin.servers import routes as servers
 from portal.admin.servers.service import needing_somebody
 from portal.admin.users import routes as users
@@ -59,6 +60,7 @@ SIGNED_IN = [
     *jobs.SIGNED_IN,
     *collectors.SIGNED_IN,
     *servers.SIGNED_IN,
+    *orphans.SIGNED_IN,
     *mails.SIGNED_IN,
     *log.SIGNED_IN,
 ]

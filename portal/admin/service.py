@@ -22,6 +22,7 @@ from schema.models import (
     Inverter,
     LiveRow,
     Login,
+    Orphan,
     OutboxMail,
     Owner,
     OwnerPlacement,
@@ -49,6 +50,7 @@ class Counts:
     retried_mails: int
     letters: int
     stopped_collectors: int
+    orphans: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ async def _counts(session: AsyncSession) -> Counts:
         "retried_mails": (OutboxMail, (OutboxMail.sent_at.is_(None), OutboxMail.attempts > 1)),
         "letters": (DeadLetter, (DeadLetter.count > 0,)),
         "stopped_collectors": (Collector, (collectors.stopped(),)),
+        "orphans": (Orphan, ()),
     }
     columns = [
         select(func.count()).select_from(table).where(*conditions).scalar_subquery().label(name)

@@ -1,4 +1,7 @@
-"""``python -m portal.provisioner``: runs until stopped; ``--once`` does one full pass and exits."""
+"""``python -m portal.provisioner``: runs until stopped; ``--once`` does one full pass and exits.
+
+Its commands (``orphans``) may be given beside one that runs: they do what a person has named, and exit.
+"""
 
 import argparse
 import asyncio
@@ -7,11 +10,15 @@ import sys
 
 import structlog
 
+from portal.provisioner import orphan_command
 from portal.provisioner.app import Provisioner, open_provisioner
 from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder
+from portal.provisioner.commands import CannotDo
 from portal.provisioner.password_file import LoginsWouldVanish
 from schema import logs
+from schema.database_faults import database_faults
 from schema.settings import ProvisionerSettings, SettingsInvalid, load
+from schema.timeseries.port import StoreError
 
 _log = structlog.get_logger(__name__)
 
@@ -38,8 +45,7 @@ async def _work(settings: ProvisionerSettings, *, once: bool, accept_vanished: b
     _log.info("provisioner.stopped")
 
 
-def main() -> int:
-    """Exit status 0 when stopped or done, 1 with one sentence where it cannot work."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m portal.provisioner",
         description="Keeps the broker's password file and InfluxDB as the database says.",
@@ -48,12 +54,33 @@ def main() -> int:
     parser.add_argument(
         "--accept-vanished", action="store_true", help="logins unknown to the database may leave the password file"
     )
-    chosen = parser.parse_args()
+    parser.set_defaults(act=None)
+    commands = parser.add_subparsers(title="commands for a person", metavar="COMMAND")
+    orphan_command.add_to(commands)
+    return parser
+
+
+async def _do(settings: ProvisionerSettings, chosen: argparse.Namespace) -> int:
+    """A command's exit status."""
+    try:
+        status: int = await chosen.act(settings, chosen)
+    except StoreError as fault:
+        raise CannotDo(f"InfluxDB does not do it: {fault}") from fault
+    except database_faults(settings.database_url) as fault:
+        raise CannotDo(f"The database does not answer ({type(fault).__name__}). Did it migrate?") from fault
+    return status
+
+
+def main() -> int:
+    """Exit status 0 when stopped or done, 1 with one sentence where it cannot work."""
+    chosen = _parser().parse_args()
     try:
         settings = load(ProvisionerSettings)
         logs.configure(settings.log_format, hidden=settings.secrets())
+        if chosen.act is not None:
+            return asyncio.run(_do(settings, chosen))
         asyncio.run(_work(settings, once=chosen.once, accept_vanished=chosen.accept_vanished))
-    except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish) as fault:
+    except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish, CannotDo) as fault:
         print(fault, file=sys.stderr)
         return 1
     return 0

@@ -83,6 +83,14 @@ RUN_BY = {
         ],
         "tests/integration/test_audit_log.py::test_the_command_says_which_entry_was_changed_removed_or_added",
     ),
+    **dict.fromkeys(
+        [
+            ".venv/bin/python -m standalone provisioner orphans",
+            ".venv/bin/python -m standalone provisioner orphans remove 0a1b2c3d4e5f6071",
+            "docker compose exec provisioner python -m portal.provisioner orphans",
+        ],
+        "tests/integration/test_orphans.py::test_the_documented_commands_do_what_the_document_says",
+    ),
     "docker compose run --rm portal python -m portal create-admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
     ),
