@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 
 from portal import audit, orphans
 from portal.audit import Action
@@ -87,9 +87,9 @@ async def _remove(settings: ProvisionerSettings, chosen: argparse.Namespace) -> 
 async def _named(tools: Tools, ids: Sequence[str], server: str) -> list[Orphan]:
     """Raises ``CannotDo`` where one is not in the list, or in it more than once."""
     wanted = list(dict.fromkeys(ids))
-    anywhere = or_(Orphan.server == server, not server)
+    there = [Orphan.server == server] if server else []
     async with reading(tools.sessions) as session:
-        rows = (await session.scalars(select(Orphan).where(Orphan.external_id.in_(wanted), anywhere))).all()
+        rows = (await session.scalars(select(Orphan).where(Orphan.external_id.in_(wanted), *there))).all()
     for one in wanted:
         places = [row.server for row in rows if row.external_id == one]
         if not places:

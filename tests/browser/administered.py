@@ -13,6 +13,8 @@ from schema.models import (
     Inverter,
     Login,
     MoveState,
+    Orphan,
+    OrphanKind,
     OutboxMail,
     OwnerMove,
     OwnerPlacement,
@@ -69,13 +71,19 @@ def waiting(site: Site, person: Person, text: str) -> None:
 
 
 def servers(site: Site, person: Person, text: str) -> None:
-    """A server that is nearly full and does not answer, a fresh one, and an owner between the two."""
+    """A server that is nearly full and does not answer, with something that is nobody's, a fresh one, and an owner
+    between the two.
+    """
     now = datetime.now(UTC)
     site.add(
         StoreServer(
             url=f"http://influxdb:8086/{text}"[:200], capacity_buckets=1, buckets=9, version=text[:32], shards=3_000,
             files_limit=30_000, memory_bytes=1_600_000_000, memory_limit_bytes=1_700_000_000, checked_at=now,
             last_error=text[:300],
+        ),
+        Orphan(
+            server=f"http://influxdb:8086/{text}"[:200], kind=OrphanKind.BUCKET, external_id="0a" * 8, name=text[:200],
+            org_id="0b" * 8, first_seen_at=now, last_seen_at=now,
         ),
         StoreServer(url="http://influxdb2:8086", open=False, capacity_buckets=1_000, last_error=""),
         OwnerMove(
