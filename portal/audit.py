@@ -65,6 +65,10 @@ class Action(StrEnum):
     PLACE_RENEWED = "place.renewed"
     NAME_GIVEN_BACK = "place.name_given_back"
     TOKEN_RENEWED = "token.renewed"  # noqa: S105
+    OWNER_MOVE_ASKED = "owner.move_asked"
+    OWNER_MOVE_CANCELLED = "owner.move_cancelled"
+    OWNER_MOVED = "owner.moved"
+    SECOND_PLACE_REMOVED = "owner.second_place_removed"
     ORPHAN_DELETED = "orphan.deleted"
     METADATA_CHANGED = "inverter.metadata_changed"
     LOGIN_MADE = "login.made"

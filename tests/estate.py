@@ -15,7 +15,8 @@ from portal.provisioner.backoff import Backoff
 from portal.provisioner.embedded_places import EmbeddedPlaces
 from portal.provisioner.erasing import Erasing
 from portal.provisioner.in_turn import InTurn
-from portal.provisioner.influx_places import InfluxPlaces, Keeping
+from portal.provisioner.influx_places import InfluxPlaces
+from portal.provisioner.making import Keeping
 from portal.provisioner.placing import Placing, Room
 from portal.provisioner.ports import Places
 from portal.provisioner.reconciler import Reconciler

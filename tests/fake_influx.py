@@ -140,7 +140,8 @@ class FakeInflux:
             self._note(request, body, 400)
             raise Refused(400, "invalid", f"unable to parse '{self.poison.decode()}'")
         try:
-            self.state.write(shown_token(request), request.query["orgID"], request.query["bucket"], body)
+            to, ns = (request.query["orgID"], request.query["bucket"]), request.query["precision"] == "ns"
+            self.state.write(shown_token(request), *to, body, nanoseconds=ns)
         except Refused as refusal:
             self._note(request, body, refusal.status)
             raise
@@ -171,7 +172,8 @@ class FakeInflux:
                 raise Refused(500, "internal error", "An internal error has occurred - check server logs")
             return self.state.buckets[value]
 
-        return web.Response(text=run(asked["query"], find), content_type="text/csv")
+        annotated = "datatype" in (asked["dialect"].get("annotations") or ())
+        return web.Response(text=run(asked["query"], find, annotated=annotated), content_type="text/csv")
 
     async def _writes_seen(self, _: web.Request) -> web.StreamResponse:
         return web.json_response([asdict(seen) for seen in self.writes])

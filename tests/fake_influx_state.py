@@ -167,8 +167,8 @@ class State:
                 return
         raise Refused(404, "not found", "authorization not found")
 
-    def write(self, token: str, org_id: str, bucket_id: str, body: bytes) -> None:
-        """The order of the checks is the server's: 401, 404, 404, 403, 400, 422."""
+    def write(self, token: str, org_id: str, bucket_id: str, body: bytes, *, nanoseconds: bool = False) -> None:
+        """The order of the checks is the server's: 401, 404, 404, 403, 400, 422. Times are kept in milliseconds."""
         who = self.authorization(token)
         if len(org_id) != 16:
             raise Refused(400, "invalid", "id must have a length of 16 bytes")
@@ -180,7 +180,7 @@ class State:
         if not who.may("write", bucket):
             raise Refused(403, "forbidden", "insufficient permissions for write")
         now_ms = time.time_ns() // 1_000_000
-        points = parsed(body, now_ms)
+        points = parsed(body, now_ms, per_ms=1_000_000 if nanoseconds else 1)
         dropped = [why for why in (bucket.store(point, now_ms) for point in points) if why]
         if dropped:
             message = f"failure writing points to database: partial write: {dropped[0]} dropped={len(dropped)}"
@@ -195,8 +195,11 @@ class State:
         raise Refused(404, "not found", f'failed to initialize execute state: could not find bucket "{name}"')
 
 
-def parsed(body: bytes, now_ms: int) -> list[PointSeen]:
-    """All lines, or 400 for the first that is none: nothing of the request is written then."""
+def parsed(body: bytes, now_ms: int, *, per_ms: int = 1) -> list[PointSeen]:
+    """All lines, or 400 for the first that is none: nothing of the request is written then.
+
+    Their times are counted in ``per_ms`` to the millisecond.
+    """
     points = []
     for line in body.decode(errors="surrogateescape").split("\n"):
         if not line or line.startswith("#"):
@@ -205,7 +208,7 @@ def parsed(body: bytes, now_ms: int) -> list[PointSeen]:
         if match is None:
             raise Refused(400, "invalid", f"unable to parse '{line[:200]}'")
         measurement, tags, fields, at = match.groups()
-        at_ms = int(at) if at else now_ms
+        at_ms = int(at) // per_ms if at else now_ms
         values = {_plain(name): _value(text, line) for name, text in _FIELD.findall(fields)}
         if abs(at_ms) > _LIMIT_MS:
             raise Refused(400, "invalid", f"unable to parse '{line[:200]}': time outside range")
@@ -221,7 +224,7 @@ def _value(text: str, line: str) -> Value:
             raise Refused(400, "invalid", f"unable to parse '{line[:200]}': value out of range")
         return value
     if text.startswith('"'):
-        return text[1:-1]
+        return re.sub(r'\\(["\\])', r"\1", text[1:-1])
     if text[0] in "tTfF":
         return text[0] in "tT"
     number = float(text)

@@ -19,7 +19,9 @@ from portal.provisioner.erasing import Erasing
 from portal.provisioner.figures import Figures, ServerRows
 from portal.provisioner.generations import Generations
 from portal.provisioner.in_turn import InTurn
-from portal.provisioner.influx_places import InfluxPlaces, Keeping
+from portal.provisioner.influx_places import InfluxPlaces
+from portal.provisioner.making import Keeping, Making
+from portal.provisioner.moving import Moving
 from portal.provisioner.placing import Placing, Room
 from portal.provisioner.ports import Places
 from portal.provisioner.reconciler import Reconciler
@@ -32,7 +34,7 @@ from schema.sealing import AesSealer
 from schema.settings import ProvisionerSettings
 from schema.timeseries import stores
 from schema.timeseries.kinds import StoreKind
-from schema.timeseries.management import StoreManager
+from schema.timeseries.management import ReadingsCopier, StoreManager
 
 _log = structlog.get_logger(__name__)
 
@@ -120,14 +122,20 @@ async def open_provisioner(
                 manager = stores.open_manager(one.url, one.operator_token.get_secret_value())
                 opened.push_async_callback(manager.close)
                 managers[one.url] = same_server(sessions, manager, server=one.url, clock=time.monotonic)
-            places = _places(settings, sessions, managers)
+            copier = stores.open_copier() if managers else None
+            if copier:
+                opened.push_async_callback(copier.close)
+            places = _places(settings, sessions, managers, copier)
             yield Provisioner(settings.database_url, generations, places, backoff)
     finally:
         await engine.dispose()
 
 
 def _places(
-    settings: ProvisionerSettings, sessions: Sessions, managers: Mapping[str, StoreManager]
+    settings: ProvisionerSettings,
+    sessions: Sessions,
+    managers: Mapping[str, StoreManager],
+    copier: ReadingsCopier | None,
 ) -> Mapping[str, Places]:
     """Places of the store the settings name: in InfluxDB first the choice of a server, then each server by itself."""
 
@@ -166,7 +174,28 @@ def _places(
         for url in managers
     }
     rows: dict[str, Places] = {"servers": ServerRows(sessions, settings.servers)}
-    return rows | {"placing": Placing(sessions, rooms, now=_now)} | here | {"erasing": elsewhere} | figures
+    placing = Placing(sessions, rooms, now=_now)
+    moving: dict[str, Places] = {"moving": _moving(sessions, managers, copier, sealer, keeping)} if copier else {}
+    return rows | {"placing": placing} | here | moving | {"erasing": elsewhere} | figures
+
+
+def _moving(
+    sessions: Sessions,
+    managers: Mapping[str, StoreManager],
+    copier: ReadingsCopier,
+    sealer: AesSealer,
+    keeping: Keeping,
+) -> Moving:
+    return Moving(
+        sessions,
+        {url: Making(manager, sealer, keeping) for url, manager in managers.items()},
+        {url: Remains(manager) for url, manager in managers.items()},
+        copier,
+        sealer,
+        retention_s=keeping.retention_s,
+        now=_now,
+        backoff=_backoff(),
+    )
 
 
 def _backoff() -> Backoff:

@@ -6,8 +6,7 @@ provisioner runs (``BrokerFolder.held``), so nobody else fills these columns in 
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from sqlalchemy import ColumnElement, exists, select, update
 from portal.provisioner import saga
 from portal.provisioner.attempts import ERROR_LENGTH, KEYS, Attempts, Table
 from portal.provisioner.backoff import Backoff
+from portal.provisioner.making import Keeping, Making
 from portal.provisioner.saga import InverterStep, OwnerStep
 from schema.changes import registry_changed
 from schema.database import Sessions, reading
@@ -32,23 +32,6 @@ RowT = TypeVar("RowT", OwnerPlacement, Placement)
 # User, organisation and bucket that InfluxDB's set-up asks for; nothing of ours is ever stored there.
 OPERATOR = "operator"
 _WHOLE_SERVER = "server"
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """How long readings stay, and how much time one shard covers: long shards are what keep many buckets cheap."""
-
-    retention_s: int
-    shard_group_s: int
-
-    @classmethod
-    def of(cls, *, retention_days: int, shard_group_weeks: int) -> "Keeping":
-        """0 days keep for ever. A shard may not cover more time than is kept (InfluxDB refuses it)."""
-        retention = timedelta(days=retention_days)
-        shard = timedelta(weeks=shard_group_weeks)
-        if retention and shard > retention:
-            shard = retention
-        return cls(int(retention.total_seconds()), int(shard.total_seconds()))
 
 
 class InfluxPlaces:
@@ -70,9 +53,8 @@ class InfluxPlaces:
     ) -> None:
         self._sessions = sessions
         self._manager = manager
-        self._sealer = sealer
+        self._making = Making(manager, sealer, keeping)
         self._server = server
-        self._keeping = keeping
         self._now = now
         self._backoff = backoff
         self._attempts = Attempts(sessions, now=now, backoff=backoff)
@@ -114,11 +96,9 @@ class InfluxPlaces:
         while row := await self._row(OwnerPlacement, owner_id):
             match saga.next_owner_step(row):
                 case OwnerStep.ORGANISATION:
-                    org_id = await self._manager.find_or_create_organisation(saga.organisation_name(owner_id))
-                    await self._store(OwnerPlacement, owner_id, org_id=org_id)
+                    await self._store(OwnerPlacement, owner_id, org_id=await self._making.organisation(owner_id))
                 case OwnerStep.READER:
-                    made, token = await self._new_token(row.org_id, saga.read_description(owner_id), bucket_id=None)
-                    sealed = self._sealer.seal(token, row=saga.read_row(owner_id))
+                    made, sealed = await self._making.reader(row.org_id, owner_id)
                     await self._store(OwnerPlacement, owner_id, read_authorization_id=made, read_token_sealed=sealed)
                 case OwnerStep.READY:
                     await self._ready(OwnerPlacement, owner_id)
@@ -131,16 +111,13 @@ class InfluxPlaces:
         while row := await self._row(Placement, inverter_id):
             match saga.next_inverter_step(row):
                 case InverterStep.BUCKET:
-                    name = saga.bucket_name(inverter_id)
-                    bucket_id = await self._manager.find_or_create_bucket(
-                        org_id, name, retention_s=self._keeping.retention_s, shard_group_s=self._keeping.shard_group_s
-                    )
+                    bucket_id, name = await self._making.bucket(org_id, inverter_id)
                     await self._store(Placement, inverter_id, bucket_id=bucket_id, bucket_name=name)
                 case InverterStep.BRIDGE_WRITER:
-                    made, sealed = await self._write_token(org_id, inverter_id, row.bucket_id, "bridge")
+                    made, sealed = await self._making.writer(org_id, inverter_id, row.bucket_id, "bridge")
                     await self._store(Placement, inverter_id, bridge_authorization_id=made, bridge_token_sealed=sealed)
                 case InverterStep.EXTERNAL_WRITER:
-                    made, sealed = await self._write_token(org_id, inverter_id, row.bucket_id, "external")
+                    made, sealed = await self._making.writer(org_id, inverter_id, row.bucket_id, "external")
                     await self._store(
                         Placement, inverter_id, external_authorization_id=made, external_token_sealed=sealed
                     )
@@ -148,20 +125,6 @@ class InfluxPlaces:
                     await self._ready(Placement, inverter_id)
                 case None:
                     return
-
-    async def _write_token(self, org_id: str, inverter_id: UUID, bucket_id: str, who: str) -> tuple[str, bytes]:
-        """A write-only token for one bucket, sealed to this inverter and this use."""
-        made, token = await self._new_token(org_id, saga.write_description(inverter_id, who), bucket_id=bucket_id)
-        return made, self._sealer.seal(token, row=saga.write_row(inverter_id, who))
-
-    async def _new_token(self, org_id: str, description: str, *, bucket_id: str | None) -> tuple[str, str]:
-        """InfluxDB shows a token once: one that was made but never stored is of no use to anybody, so it goes first."""
-        for lost in await self._manager.find_authorizations(org_id, description):
-            await self._manager.delete_authorization(lost)
-        made = await self._manager.create_token(
-            org_id, description, bucket_id=bucket_id, read=bucket_id is None, write=bucket_id is not None
-        )
-        return made.authorization_id, made.token
 
     async def _pending_owners(self) -> Sequence[UUID]:
         statement = select(OwnerPlacement.owner_id).where(

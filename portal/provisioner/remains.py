@@ -31,6 +31,10 @@ class Remains:
         """Erased with all its points."""
         await self._manager.delete_bucket(bucket_id)
 
+    async def has_organisation(self, org_id: str) -> bool:
+        """Whether it is there: somebody may have deleted it by hand."""
+        return await self._manager.has_organisation(org_id)
+
     async def delete_organisation(self, org_id: str) -> None:
         """Erased with whatever is in it: all of it was its owner's."""
         buckets = await self._manager.buckets(org_id)
@@ -73,6 +77,11 @@ class NoRemains(Remains):
     async def delete_bucket(self, bucket_id: str) -> None:
         """Raises ``StoreMisconfigured``."""
         _unreachable(bucket_id)
+
+    async def has_organisation(self, org_id: str) -> bool:
+        """Raises ``StoreMisconfigured``."""
+        _unreachable(org_id)
+        return False
 
     async def delete_organisation(self, org_id: str) -> None:
         """Raises ``StoreMisconfigured``."""

@@ -4,9 +4,13 @@ Every call may be repeated after a crash: what exists is found by its name, what
 ``port.StoreError``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
+
+from schema.timeseries.port import Destination, Source
 
 # A year's shards at the default of 7 days cost 40 MB and 485 descriptors per bucket, at 364 days 0.6 MB and 26.
 SHARD_GROUP_S = 52 * 7 * 86_400
@@ -146,3 +150,44 @@ class ReadingsEraser(Protocol):
 
     async def erase(self, inverter_id: UUID) -> int:
         """Every reading of the inverter is gone for good and none can come; how many rows there were."""
+
+
+BEGINNING = datetime(1678, 1, 1, tzinfo=UTC)
+"""Nothing is older (InfluxDB's own times begin some months before)."""
+
+TALLY_EVERY = timedelta(days=1)
+"""Two buckets are compared by UTC days."""
+
+Tally = Mapping[str, tuple[int, float]]
+"""Of one day: for each series and field how many values, and their sum (0 where they are no numbers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a bucket holds: its first and last value's times (UTC), and how many values."""
+
+    first: datetime
+    last: datetime
+    values: int
+
+
+class ReadingsCopier(Protocol):
+    """Copies and compares buckets with their own tokens: everything in them, whoever wrote it. Memory stays bounded.
+
+    All methods raise ``port.StoreError``; each may be repeated, for a value that is copied twice is one value.
+    """
+
+    async def extent(self, source: Source, since: datetime) -> Extent | None:
+        """What there is at or after ``since``; None where there is nothing."""
+
+    async def tallies(self, source: Source, start: datetime, end: datetime) -> dict[datetime, Tally]:
+        """Of each day with values in [start, end): what is in it; both are whole UTC days."""
+
+    async def copy(self, source: Source, to: Destination, start: datetime, end: datetime) -> int:
+        """Every value of [start, end) as it is, over what may be there; how many."""
+
+    async def copy_missing(self, source: Source, there: Source, to: Destination, start: datetime, end: datetime) -> int:
+        """Only values of [start, end) that ``there`` has none for at their time; how many."""
+
+    async def close(self) -> None:
+        """Release the connections."""

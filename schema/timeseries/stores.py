@@ -10,7 +10,7 @@ from schema.timeseries.embedded.eraser import EmbeddedEraser
 from schema.timeseries.embedded.reader import EmbeddedReader
 from schema.timeseries.embedded.writer import EmbeddedWriter
 from schema.timeseries.kinds import StoreKind
-from schema.timeseries.management import ReadingsEraser, StoreFigures, StoreManager
+from schema.timeseries.management import ReadingsCopier, ReadingsEraser, StoreFigures, StoreManager
 from schema.timeseries.port import PointWriter, SeriesReader
 
 _BUSY_TIMEOUT_S = 5.0
@@ -51,3 +51,10 @@ def open_figures(url: str) -> StoreFigures:
     from schema.timeseries.influx2.figures import InfluxFigures  # noqa: PLC0415  # see the module's head
 
     return InfluxFigures(url)
+
+
+def open_copier() -> ReadingsCopier:
+    """Copies from one InfluxDB server to another, for the provisioner."""
+    from schema.timeseries.influx2.copier import InfluxCopier  # noqa: PLC0415  # see the module's head
+
+    return InfluxCopier()

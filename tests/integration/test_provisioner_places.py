@@ -15,7 +15,8 @@ from sqlalchemy import select, update
 from portal.provisioner import saga
 from portal.provisioner.backoff import Backoff
 from portal.provisioner.embedded_places import EmbeddedPlaces
-from portal.provisioner.influx_places import InfluxPlaces, Keeping
+from portal.provisioner.influx_places import InfluxPlaces
+from portal.provisioner.making import Keeping
 from portal.provisioner.placing import Placing, Room
 from schema import migrate
 from schema.changes import registry_version

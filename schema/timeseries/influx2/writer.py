@@ -5,7 +5,7 @@ No query, no retry here: the bridge decides what to do with each outcome.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from schema.timeseries.influx2.answers import is_id, refusal_of_write, retry_after
@@ -27,13 +27,15 @@ class Influx2Writer:
 
     durable = True
 
-    def __init__(self, *, timeout_s: float = 10.0, now: Callable[[], datetime] = _now) -> None:
-        """``timeout_s`` is what connecting and a request may take each; ``now`` dates ``Retry-After``."""
+    def __init__(self, *, timeout_s: float = 10.0, now: Callable[[], datetime] = _now, precision: str = "ms") -> None:
+        """``timeout_s`` is what connecting and a request may take each; ``now`` dates ``Retry-After``; ``precision``
+        is what the lines' times count.
+        """
         self._timeout_s = timeout_s
         self._now = now
         self._connections: Connections | None = None
         self._closed = False
-        self._prepared = lru_cache(maxsize=4096)(_prepared)
+        self._prepared = lru_cache(maxsize=4096)(partial(_prepared, precision=precision))
 
     async def write(self, destination: Destination, lines: Sequence[bytes]) -> None:
         """Store all lines of one inverter or raise a ``StoreError``; part may have landed, writing again is safe."""
@@ -64,7 +66,7 @@ class Influx2Writer:
             await self._connections.close()
 
 
-def _prepared(server: str, org_id: str, bucket_id: str, token: str) -> tuple[Origin, bytes]:
+def _prepared(server: str, org_id: str, bucket_id: str, token: str, *, precision: str) -> tuple[Origin, bytes]:
     """Where a destination's requests go and how they begin, up to their length.
 
     Raises ``StoreMisconfigured`` for what could not be sent as it is.
@@ -79,7 +81,7 @@ def _prepared(server: str, org_id: str, bucket_id: str, token: str) -> tuple[Ori
         raise StoreMisconfigured("the server's address is no URL", status=404) from error
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     head = (
-        f"POST {path}/api/v2/write?orgID={org_id}&bucket={bucket_id}&precision=ms HTTP/1.1\r\n"
+        f"POST {path}/api/v2/write?orgID={org_id}&bucket={bucket_id}&precision={precision} HTTP/1.1\r\n"
         f"Host: {host}:{origin.port}\r\n"
         f"Authorization: Token {token}\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n"

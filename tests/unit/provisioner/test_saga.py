@@ -7,7 +7,7 @@ import pytest
 
 from portal.provisioner.backoff import LONGEST_S, Backoff
 from portal.provisioner.in_turn import InTurn
-from portal.provisioner.influx_places import Keeping
+from portal.provisioner.making import Keeping
 from portal.provisioner.saga import InverterStep, OwnerStep, next_inverter_step, next_owner_step
 from schema.models import OwnerPlacement, Placement, PlacementState
 
