@@ -60,6 +60,8 @@ from portal.programs.strict import only_as_described
 from portal.serials import routes as serials
 from portal.serials.desk import SerialDesk
 from portal.serials.silence import Silence
+from portal.sharing import link_routes as invitations
+from portal.sharing import routes as sharing
 from portal.spoken import Spoken, language_headers
 from portal.template_files import STATIC
 from portal.templating import template_engine
@@ -74,7 +76,7 @@ from schema.timeseries.port import SeriesReader
 LARGEST_REQUEST_BYTES = 64 * 1024
 STATIC_MAX_AGE_S = 3600
 
-PAGES_OPEN = [*accounts.OPEN, *second_door.OPEN, *change_routes.OPEN, *deletion_routes.OPEN]
+PAGES_OPEN = [*accounts.OPEN, *second_door.OPEN, *change_routes.OPEN, *deletion_routes.OPEN, *invitations.OPEN]
 PAGES_SIGNED_IN = [
     *accounts.SIGNED_IN,
     *profile_routes.SIGNED_IN,
@@ -90,6 +92,8 @@ PAGES_SIGNED_IN = [
     *notices.SIGNED_IN,
     *serials.SIGNED_IN,
     *found.SIGNED_IN,
+    *sharing.SIGNED_IN,
+    *invitations.SIGNED_IN,
     *admin.SIGNED_IN,
     *dead_letters.SIGNED_IN,
     *audit_log.SIGNED_IN,

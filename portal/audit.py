@@ -55,6 +55,9 @@ class Action(StrEnum):
     ROLE_TAKEN = "role.taken"
     GRANT_GIVEN = "grant.given"
     GRANT_TAKEN = "grant.taken"
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_REVOKED = "invitation.revoked"
+    OWNER_HANDED_OVER = "owner.handed_over"
     OWNER_CHANGED = "owner.changed"
     INVERTER_ADDED = "inverter.added"
     INVERTER_CHANGED = "inverter.changed"
@@ -165,6 +168,11 @@ def account(account_id: UUID) -> str:
 def inverter(inverter_id: UUID) -> str:
     """An inverter as a subject."""
     return f"inverter:{inverter_id}"
+
+
+def owner(owner_id: UUID) -> str:
+    """A home as a subject."""
+    return f"owner:{owner_id}"
 
 
 def collector(collector_id: UUID) -> str:

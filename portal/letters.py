@@ -159,6 +159,34 @@ def serial_left(base_url: str, inverter_id: UUID, serial: str, name: str, *, lan
     return _letter("serial_left", N_("A serial is yours"), language, serial=serial, inverter=name, link=link)
 
 
+def take_over(base_url: str, token: str, inviter: str, *, language: str = "") -> Letter:
+    """The link with which the address takes a home over from ``inviter``, an address too."""
+    link = f"{base_url}/invitation?token={token}"
+    return _letter("take_over", N_("Take over your home"), language, inviter=inviter, link=link)
+
+
+def look_at(base_url: str, token: str, inviter: str, *, language: str = "") -> Letter:
+    """The link with which the address may look at the home of ``inviter``, an address too."""
+    link = f"{base_url}/invitation?token={token}"
+    return _letter("look_at", N_("You are invited to look at solar power"), language, inviter=inviter, link=link)
+
+
+def taken_over(base_url: str, owner_id: UUID, *, language: str = "") -> Letter:
+    """The notice to a home's new owner, with what is to be done."""
+    return _letter("taken_over", N_("The home is yours"), language, link=f"{base_url}/homes/{owner_id}/people")
+
+
+def gave_away(base_url: str, home: str, email: str, *, language: str = "") -> Letter:
+    """The notice to whoever handed a home over: ``email`` has accepted."""
+    return _letter("gave_away", N_("A home was taken over"), language, home=home, email=email, link=f"{base_url}/homes")
+
+
+def looks_now(base_url: str, owner_id: UUID, email: str, *, language: str = "") -> Letter:
+    """The notice to an owner that somebody invited has accepted."""
+    link = f"{base_url}/homes/{owner_id}/people"
+    return _letter("looks_now", N_("Your invitation was accepted"), language, email=email, link=link)
+
+
 def noticed(base_url: str, title: str, tellings: Sequence[object], *, language: str = "") -> Letter:
     """What an owner should know: ``tellings`` are those of ``portal.notices``, of one kind, in that language."""
     return _letter("notice", title, language, base_url=base_url, tellings=tellings)

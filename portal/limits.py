@@ -35,6 +35,8 @@ LOOK_UPS_OF_ONE = Limit("collectors.identity", 600, _MINUTE)
 # address.
 SERIALS_OF_ONE = Limit("serials.account", 20, _HOUR)
 SERIALS_OF_ADDRESS = Limit("serials.address", 60, _HOUR)
+# Mails to addresses of strangers, by somebody who has logged in.
+INVITATIONS_OF_ONE = Limit("invitations.account", 30, timedelta(days=1))
 
 
 class PerAddress:
@@ -101,6 +103,12 @@ async def serial_asked(connection: Connection, account_id: UUID) -> None:
     """
     await ask(connection, SERIALS_OF_ADDRESS, address_of(connection))
     await ask(connection, SERIALS_OF_ONE, str(account_id))
+
+
+async def invitation_asked(connection: Connection, account_id: UUID) -> None:
+    """Count an invitation that the account wants mailed, to whomever. Raises ``TooManyRequestsException``."""
+    await ask(connection, INVITATIONS_OF_ONE, str(account_id))
+    await ask(connection, MAILS_OF_ALL, _EVERYBODY)
 
 
 def refuse_for(wait: timedelta) -> None:

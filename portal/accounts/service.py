@@ -43,8 +43,12 @@ async def create(
     now: datetime,
     is_admin: bool = False,
     language: str = "",
+    with_home: bool = True,
 ) -> Account | None:
-    """Account, owner and the grant between them; None where the address has an account already."""
+    """Account, owner and the grant between them; None where the address has an account already.
+
+    Without ``with_home`` the account alone: it is about to be given somebody else's home.
+    """
     account = Account(
         id=uuid4(),
         email=email,
@@ -59,11 +63,17 @@ async def create(
             session.add(account)
     except IntegrityError:
         return None
+    if with_home:
+        await make_home(session, account.id, time_zone, now=now)
+    return account
+
+
+async def make_home(session: AsyncSession, account_id: UUID, time_zone: str, *, now: datetime) -> None:
+    """An empty home that the account owns; it gets a place in the store with its first inverter, or a confirmation."""
     owner = Owner(id=uuid4(), name=OWNER_NAME, time_zone=time_zone, created_at=now)
     session.add(owner)
     await session.flush()
-    session.add(Grant(id=uuid4(), account_id=account.id, owner_id=owner.id, role=Role.OWNER, created_at=now))
-    return account
+    session.add(Grant(id=uuid4(), account_id=account_id, owner_id=owner.id, role=Role.OWNER, created_at=now))
 
 
 async def sign_up(

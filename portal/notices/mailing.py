@@ -24,8 +24,9 @@ _log = structlog.get_logger(__name__)
 
 EVERY_S = 60.0
 AGAIN_AFTER = timedelta(days=1)
-# A key of the store that was replaced is our own business; the page tells it, nobody has to be fetched.
-_NOT_MAILED = (NoticeKind.TOKEN_RENEWED,)
+# A key of the store that was replaced is our own business; the page tells it, nobody has to be fetched. Who took a home
+# over was told by a mail of its own.
+_NOT_MAILED = (NoticeKind.TOKEN_RENEWED, NoticeKind.HANDED_OVER)
 _HOMES_A_TURN = 100
 
 

@@ -95,6 +95,10 @@ def _token_renewed(_login: str, _details: Details) -> str:
     return _("A key to its place in the store had stopped working and was replaced. No reading was lost.")
 
 
+def _handed_over(_login: str, _details: Details) -> str:
+    return _("This home was handed over to you. Whoever set it up has seen the secrets of its logins.")
+
+
 _SAYINGS: dict[str, Saying] = {
     NoticeKind.FLAPPING: Saying(
         N_("Two programs use one login"),
@@ -133,6 +137,11 @@ _SAYINGS: dict[str, Saying] = {
         N_("A place in the store was made anew"),
         _bucket_renewed,
         N_("There is nothing to be done. Whoever runs this service can tell you what had happened."),
+    ),
+    NoticeKind.HANDED_OVER: Saying(
+        N_("Make new secrets"),
+        _handed_over,
+        N_("Make a new one for each login and enter it in its program: then nobody else can publish in your name."),
     ),
     NoticeKind.TOKEN_RENEWED: Saying(
         N_("A key of the store was replaced"),

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -20,7 +20,7 @@ from portal.audit import Action
 from portal.dashboard.days import zone_named
 from portal.inverters.grants import acts_for
 from portal.notices import sentences
-from schema.models import Feed, Inverter, Login, Notice, NoticeKind, Owner
+from schema.models import Feed, Grant, Inverter, Login, Notice, NoticeKind, Owner, Role
 
 TOLD_FOR = timedelta(days=14)
 """Trouble that has not come back for so long is over."""
@@ -28,7 +28,10 @@ FLAPPING_FOR = timedelta(minutes=15)
 """So long after it was last noted two programs are taken to be at it still."""
 _MOST = 20
 # These stand until their owner has read them, or until the quarantine ends: they happen once.
-_LASTING = (NoticeKind.QUARANTINED, NoticeKind.SERIAL_FREED, NoticeKind.BUCKET_RENEWED, NoticeKind.TOKEN_RENEWED)
+_LASTING = (
+    *(NoticeKind.QUARANTINED, NoticeKind.SERIAL_FREED, NoticeKind.BUCKET_RENEWED, NoticeKind.TOKEN_RENEWED),
+    NoticeKind.HANDED_OVER,
+)
 _LOGINS_PAGE = (NoticeKind.FLAPPING, NoticeKind.FAILED_LOG_INS, NoticeKind.QUARANTINED)
 
 
@@ -68,7 +71,7 @@ def standing(now: datetime) -> Select[Notice, UUID, str, str]:
         select(Notice, Inverter.id, Inverter.name, Owner.time_zone)
         .join(Owner, Owner.id == Notice.owner_id)
         .outerjoin(Inverter, Inverter.id == named)
-        .where(Notice.hidden_at.is_(None), recent, _in_use())
+        .where(Notice.hidden_at.is_(None), recent, _in_use(), _secrets_known())
     )
 
 
@@ -77,6 +80,8 @@ def telling(notice: Notice, inverter_id: UUID | None, name: str | None, zone: st
     link = f"/inverters/{inverter_id}" if inverter_id else "/inverters"
     if inverter_id and notice.kind in _LOGINS_PAGE:
         link += "/logins"
+    if notice.kind == NoticeKind.HANDED_OVER:
+        link = f"/homes/{notice.owner_id}/people#secrets"
     return Telling(
         id=notice.id,
         title=sentences.title(notice.kind),
@@ -126,6 +131,18 @@ def _in_use() -> ColumnElement[bool]:
         or_(Notice.inverter_id.is_(None), Notice.inverter_id.not_in(gone)),
         or_(Notice.login == "", Notice.login.not_in(ended)),
     )
+
+
+def _secrets_known() -> ColumnElement[bool]:
+    """Of a hand-over: a login is in use whose secret was shown to somebody who is no owner there."""
+    owners = select(Grant.account_id).where(Grant.owner_id == Notice.owner_id, Grant.role == Role.OWNER)
+    known = exists().where(
+        Login.owner_id == Notice.owner_id,
+        Login.revoked_at.is_(None),
+        Login.made_by.is_not(None),
+        Login.made_by.not_in(owners.correlate(Notice)),
+    )
+    return or_(Notice.kind != NoticeKind.HANDED_OVER, known)
 
 
 def _an_inverter_of_the_login() -> Any:

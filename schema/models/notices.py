@@ -21,6 +21,7 @@ class NoticeKind(StrEnum):
     QUARANTINED = "quarantined"
     SERIAL_FREED = "serial_freed"
     BUCKET_RENEWED = "bucket_renewed"
+    HANDED_OVER = "handed_over"
     TOKEN_RENEWED = "token_renewed"  # noqa: S105  # the name of a notice
 
 

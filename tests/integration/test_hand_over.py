@@ -1,0 +1,417 @@
+"""A home is handed over by a mailed link: to whom it was meant, once, and nothing of it moves."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from schema.models import (
+    Account,
+    AuditEntry,
+    Grant,
+    Inverter,
+    Invitation,
+    Login,
+    Notice,
+    Owner,
+    OwnerPlacement,
+    Placement,
+)
+from tests.people import PASSWORD, Cast, Person, login_of, shown_secret, the_cast, token_of
+from tests.portal_app import running_portal
+from tests.sharing import NEW_PASSWORD, grants, home_of, invited, made_site
+
+pytestmark = pytest.mark.integration
+
+CUSTOMER = "miller@example.org"
+
+
+@pytest.fixture
+async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
+    """Everybody at a portal of their own."""
+    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
+        yield people
+
+
+@pytest.fixture
+async def both(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+    """The same over each kind of database."""
+    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
+        yield people
+
+
+async def everything(cast: Cast) -> dict[str, Any]:
+    """What must not move when a home changes hands."""
+    async with cast.portal.parts.sessions() as session:
+        return {
+            "owners": set((await session.scalars(select(Owner.id))).all()),
+            "inverters": {(row.id, row.owner_id, row.serial) for row in await session.scalars(select(Inverter))},
+            "logins": {(row.name, row.owner_id, row.verifier) for row in await session.scalars(select(Login))},
+            "places": {(row.inverter_id, row.bucket_id) for row in await session.scalars(select(Placement))},
+            "homes": set((await session.scalars(select(OwnerPlacement.owner_id))).all()),
+        }
+
+
+async def joined(cast: Cast, token: str) -> Person:
+    """The invited one, without an account so far, at a browser of his own."""
+    miller = Person("miller", cast.nobody.http)
+    answer = await miller.post("/invitation/join", token=token, password=NEW_PASSWORD)
+    assert answer.status_code == 303, answer.text
+    async with cast.portal.parts.sessions() as session:
+        miller.account_id = (await session.scalars(select(Account.id).where(Account.email == CUSTOMER))).one()
+    return miller
+
+
+async def test_who_is_new_takes_a_home_over_with_a_password_and_nothing_moves(cast: Cast) -> None:
+    """No second home, organisation, bucket or login; the installer looks for a while and acts no more."""
+    site, (barn,) = await made_site(cast.portal, cast.ines)
+    before = await everything(cast)
+    token = await invited(cast.portal, cast.ines, site, CUSTOMER)
+    offer = await cast.nobody.get(f"/invitation?token={token}")
+    unchanged = await everything(cast)
+    miller = await joined(cast, token)
+    page = await miller.get(f"/homes/{site}/people")
+
+    assert (offer.status_code, offer.headers["referrer-policy"]) == (200, "no-referrer")
+    assert "ines@example.org hands “Miller&#39;s farm” over to you, with 1 inverter" in offer.text
+    assert before == unchanged == await everything(cast)
+    assert await grants(cast.portal, site) == {
+        (miller.account_id, "owner", False),
+        (cast.ines.account_id, "reader", True),
+    }
+    assert (await miller.get(f"/inverters/{barn}/logins")).status_code == 200
+    assert (await login_of(cast.portal, barn)).name in page.text
+    async with cast.portal.parts.sessions() as session:
+        assert (await session.get_one(Owner, site)).handed_over_at is not None
+
+
+async def test_an_account_that_is_there_logs_in_and_accepts(cast: Cast) -> None:
+    """Not with the link alone, and the link leads back after the log-in; both are told by mail."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    token = await invited(cast.portal, cast.ines, site, "Bob@example.org")
+    for_nobody = await cast.nobody.get(f"/invitation?token={token}")
+    joining = await cast.nobody.post("/invitation/join", token=token, password=NEW_PASSWORD)
+    accepted = await cast.bob.post("/invitation/accept", token=token)
+    await cast.portal.mail_sent()
+
+    assert f"/login?next=/invitation%3Ftoken%3D{token}" in for_nobody.text
+    assert "password" not in for_nobody.text
+    assert joining.status_code == 409
+    assert (accepted.status_code, accepted.headers["location"]) == (303, f"/homes/{site}/people")
+    assert (cast.bob.account_id, "owner", False) in await grants(cast.portal, site)
+    assert (await cast.bob.log_in()).status_code == 303
+    told = {str(mail["To"]): str(mail["Subject"]) for mail in cast.portal.bag.mails}
+    assert told["ines@example.org"] == "A home was taken over"
+    assert told["bob@example.org"] == "The home is yours"
+
+
+async def test_another_address_cannot_accept(cast: Cast) -> None:
+    """Bob has the link of a mail that was not for him: as himself it is worth nothing, and it still works for hers."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    token = await invited(cast.portal, cast.ines, site, cast.alice.email)
+    looked = await cast.bob.get(f"/invitation?token={token}")
+    tried = await cast.bob.post("/invitation/accept", token=token)
+
+    assert looked.status_code == 200
+    assert "/invitation/accept" not in looked.text
+    assert tried.status_code == 409
+    assert await grants(cast.portal, site) == {(cast.ines.account_id, "installer", False)}
+    assert (await cast.alice.post("/invitation/accept", token=token)).status_code == 303
+
+
+async def test_whoever_signed_up_with_the_address_before_keeps_nothing(cast: Cast) -> None:
+    """A stranger's sign-up that was never confirmed makes room: his password opens nothing of the new owner's."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    await cast.nobody.post("/signup", email=CUSTOMER, password=PASSWORD)
+    miller = await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER))
+
+    assert (await miller.log_in(PASSWORD)).status_code == 422
+    assert (await miller.log_in(NEW_PASSWORD)).status_code == 303
+
+
+@pytest.mark.parametrize("why", ["used", "expired", "withdrawn", "replaced", "sent again", "role taken", "disabled"])
+async def test_a_link_that_is_over_gives_nothing(cast: Cast, why: str) -> None:
+    """One page for all of them, and the way to another one."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    token, sessions = await invited(cast.portal, cast.ines, site, cast.bob.email), cast.portal.parts.sessions
+    async with sessions() as session:
+        invitation = (await session.scalars(select(Invitation.id))).one()
+    wanted = {(cast.ines.account_id, "installer", False)}
+    if why == "used":
+        await cast.bob.post("/invitation/accept", token=token)
+        wanted = await grants(cast.portal, site)
+    elif why == "expired":
+        cast.portal.clock.go(days=7)
+        await cast.bob.log_in()
+    elif why == "withdrawn":
+        await cast.ines.post(f"/homes/{site}/invitations/{invitation}/revoke")
+    elif why == "replaced":
+        await invited(cast.portal, cast.ines, site, cast.alice.email)
+    elif why == "sent again":
+        cast.portal.clock.go(minutes=1)
+        await cast.ines.post(f"/homes/{site}/invitations/{invitation}/again")
+    else:
+        values = {"is_installer": False} if why == "role taken" else {"disabled_at": cast.portal.clock()}
+        async with sessions.begin() as session:
+            await session.execute(update(Account).where(Account.id == cast.ines.account_id).values(**values))
+    looked = await cast.bob.get(f"/invitation?token={token}")
+    tried = await cast.bob.post("/invitation/accept", token=token)
+
+    assert (looked.status_code, tried.status_code) == (410, 410)
+    assert "ask whoever invited you" in tried.text
+    assert await grants(cast.portal, site) == wanted
+
+
+async def test_of_two_acceptances_at_once_one_counts(both: Cast) -> None:
+    """The same link pressed many times, and another reader's at the same moment: one new owner, one entry, one mail."""
+    cast, portal = both, both.portal
+    site, _ = await made_site(portal, cast.ines)
+    token = await invited(portal, cast.ines, site, cast.bob.email)
+    answers = await asyncio.gather(*(cast.bob.post("/invitation/accept", token=token) for _ in range(8)))
+    await portal.mail_sent()
+
+    assert sorted(answer.status_code for answer in answers) == [303] + [410] * 7
+    assert sorted(role for _, role, _ in await grants(portal, site)) == ["owner", "reader"]
+    assert [str(mail["Subject"]) for mail in portal.bag.to(cast.ines.email)] == ["A home was taken over"]
+
+
+async def test_of_two_who_join_at_once_one_has_an_account(both: Cast) -> None:
+    """With two passwords: the one that counts is that of whoever was first."""
+    cast, portal = both, both.portal
+    site, _ = await made_site(portal, cast.ines)
+    token = await invited(portal, cast.ines, site, CUSTOMER)
+    forms = [
+        cast.nobody.post("/invitation/join", token=token, password=f"{count} {NEW_PASSWORD}") for count in range(6)
+    ]
+    answers = await asyncio.gather(*forms)
+    async with portal.parts.sessions() as session:
+        accounts = await session.scalar(select(func.count()).where(Account.email == CUSTOMER))
+
+    assert sorted(answer.status_code for answer in answers) == [303] + [410] * 5
+    assert accounts == 1
+
+
+async def test_two_homes_for_each_other_at_once_wait_for_one_another(both: Cast) -> None:
+    """Alice hands hers to Bob while he hands his to her: each has the other's, and nobody waits for ever."""
+    cast, portal = both, both.portal
+    hers = await home_of(portal, cast.roof)
+    async with portal.parts.sessions() as session:
+        his = (await session.scalars(select(Grant.owner_id).where(Grant.account_id == cast.bob.account_id))).one()
+    to_bob = await invited(portal, cast.alice, hers, cast.bob.email, days="0")
+    to_alice = await invited(portal, cast.bob, his, cast.alice.email, days="0")
+    answers = await asyncio.gather(
+        cast.bob.post("/invitation/accept", token=to_bob), cast.alice.post("/invitation/accept", token=to_alice)
+    )
+
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert (cast.bob.account_id, "owner", False) in await grants(portal, hers)
+    assert await grants(portal, his) == {(cast.alice.account_id, "owner", False)}
+
+
+async def test_the_installer_acts_no_more_and_the_owner_can_end_his_look(cast: Cast) -> None:
+    """No secret, no login, no settings, no invitation; and from the next request on not even readings."""
+    site, (barn,) = await made_site(cast.portal, cast.ines)
+    secret = shown_secret((await cast.ines.get(f"/inverters/{barn}/pairing")).text)
+    miller = await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER))
+    login = await login_of(cast.portal, barn)
+    looks = [f"/inverters/{barn}/{page}" for page in ("pairing", "logins", "edit", "serial")]
+    looks += [f"/homes/{site}/{page}" for page in ("people", "invite", "hand-over")]
+    acts: dict[str, dict[str, str]] = {
+        f"/inverters/{barn}/edit": {"name": "Mine"},
+        f"/inverters/{barn}/delete": {},
+        f"/inverters/{barn}/pairing/secret": {"login": login.name},
+        f"/inverters/{barn}/pairing/logins": {"label": "x", "known": "1"},
+        f"/inverters/{barn}/logins/revoke": {"login": login.name},
+        f"/homes/{site}/hand-over": {"email": "x@example.org", "days": "0"},
+        f"/homes/{site}/invite": {"email": "x@example.org", "days": "0"},
+    }
+    for_ines = [(await cast.ines.get(path)).status_code for path in looks]
+    by_ines = [(await cast.ines.post(path, **form)).status_code for path, form in acts.items()]
+    page, dashboard = await cast.ines.get("/homes"), await cast.ines.get(f"/inverters/{barn}")
+    async with cast.portal.parts.sessions() as session:
+        grant = (
+            await session.scalars(
+                select(Grant.id).where(Grant.account_id == cast.ines.account_id, Grant.owner_id == site)
+            )
+        ).one()
+    by_bob = await cast.bob.post(f"/homes/{site}/people/{grant}/revoke")
+    by_herself = await cast.ines.post(f"/homes/{site}/people/{grant}/revoke")
+    ended = await miller.post(f"/homes/{site}/people/{grant}/revoke")
+
+    assert secret == ""
+    assert set(for_ines) == set(by_ines) == {404}
+    assert (await login_of(cast.portal, barn)).verifier == login.verifier
+    assert "You may look at it until" in page.text
+    assert (dashboard.status_code, login.name in dashboard.text) == (200, False)
+    assert (by_bob.status_code, by_herself.status_code, ended.status_code) == (404, 404, 303)
+    assert (await cast.ines.get(f"/inverters/{barn}")).status_code == 404
+
+
+async def test_the_installers_look_ends_by_itself(cast: Cast) -> None:
+    """After the days that were chosen."""
+    site, (barn,) = await made_site(cast.portal, cast.ines)
+    await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER, days="90"))
+    before = (await cast.ines.get(f"/inverters/{barn}")).status_code
+    cast.portal.clock.go(days=91)
+    await cast.ines.log_in()
+
+    assert (before, (await cast.ines.get(f"/inverters/{barn}")).status_code) == (200, 404)
+
+
+async def test_the_new_owner_is_urged_to_make_new_secrets_until_it_is_done(cast: Cast) -> None:
+    """On the overview and on the home's page; a new secret for each login ends it, and so does having read it."""
+    site, barns = await made_site(cast.portal, cast.ines, devices=2)
+    miller = await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER))
+    urged = []
+    for barn in barns:
+        urged.append("Make new secrets" in (await miller.get("/")).text)
+        login = (await login_of(cast.portal, barn)).name
+        assert login in (await miller.get(f"/homes/{site}/people")).text
+        await miller.post(f"/inverters/{barn}/pairing/secret", login=login)
+    urged += ["Make new secrets" in (await miller.get(path)).text for path in ("/", f"/homes/{site}/people")]
+
+    assert urged == [True, True, False, False]
+
+
+async def test_the_urge_can_be_put_away_and_a_reader_is_not_urged(cast: Cast) -> None:
+    """Who has read it is not asked again; the home's page goes on listing the logins."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    miller = await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER))
+    for_ines = (await cast.ines.get("/")).text
+    async with cast.portal.parts.sessions() as session:
+        notice = (await session.scalars(select(Notice.id))).one()
+    await miller.post(f"/notices/{notice}/hide", next="/")
+
+    assert "Make new secrets" not in for_ines
+    assert "Make new secrets" not in (await miller.get("/")).text
+    assert "Make new secrets" in (await miller.get(f"/homes/{site}/people")).text
+
+
+async def test_a_sold_house_takes_its_readers_along_and_leaves_its_seller_a_home(cast: Cast) -> None:
+    """Alice's readers were hers; she sees nothing any more and can add an inverter of her own."""
+    home = await home_of(cast.portal, cast.roof)
+    token = await invited(cast.portal, cast.alice, home, cast.bob.email, days="0")
+    await cast.bob.post("/invitation/accept", token=token)
+
+    assert await grants(cast.portal, home) == {(cast.bob.account_id, "owner", False)}
+    seen = [(await person.get(f"/inverters/{cast.roof}")).status_code for person in (cast.alice, cast.ines, cast.bob)]
+    assert seen == [404, 404, 200]
+    assert await home_of(cast.portal, await cast.alice.add_inverter("Balcony", "2733333333")) != home
+
+
+async def test_an_owner_who_stays_keeps_what_he_gave(cast: Cast) -> None:
+    """Of two owners one hands his part over: the other one and her readers stay, his own go."""
+    home, now = await home_of(cast.portal, cast.roof), cast.portal.clock()
+    async with cast.portal.parts.sessions.begin() as session:
+        for person, role, by in ((cast.bob, "owner", None), (cast.ada, "reader", cast.bob.account_id)):
+            session.add(Grant(account_id=person.account_id, owner_id=home, role=role, granted_by=by, created_at=now))
+    token = await invited(cast.portal, cast.bob, home, CUSTOMER, days="90")
+    miller = await joined(cast, token)
+
+    assert await grants(cast.portal, home) == {
+        (cast.alice.account_id, "owner", False),
+        (cast.ines.account_id, "installer", False),
+        (miller.account_id, "owner", False),
+        (cast.bob.account_id, "reader", True),
+    }
+
+
+async def test_handing_over_wants_a_fresh_log_in(cast: Cast) -> None:
+    """A cookie that somebody took does not give a home away."""
+    home = await home_of(cast.portal, cast.roof)
+    cast.portal.clock.go(minutes=11)
+    answers = [
+        await cast.alice.post(f"/homes/{home}/{way}", email=cast.bob.email, days="0") for way in ("hand-over", "invite")
+    ]
+    async with cast.portal.parts.sessions() as session:
+        rows = await session.scalar(select(func.count()).select_from(Invitation))
+
+    assert {answer.headers["location"].partition("?")[0] for answer in answers} == {"/account/prove"}
+    assert rows == 0
+
+
+async def test_an_invitation_tells_nobody_who_has_an_account(cast: Cast) -> None:
+    """To Bob's address and to one that nobody has: the same answer, the same page, the same mail."""
+    home, seen = await home_of(cast.portal, cast.roof), []
+    for email in (cast.bob.email, CUSTOMER):
+        answer = await cast.alice.post(f"/homes/{home}/hand-over", email=email, days="0")
+        page = await cast.alice.get(f"/homes/{home}/people")
+        await cast.portal.mail_sent()
+        mail = cast.portal.bag.to(email)[-1].get_body(("plain",))
+        assert mail is not None
+        text = mail.get_content()
+        token = token_of(next(line for line in text.splitlines() if "token=" in line))
+        async with cast.portal.parts.sessions() as session:
+            row = (await session.scalars(select(Invitation).where(Invitation.email == email))).one()
+        told = f"{answer.status_code} {page.text} {text}"
+        for own in (email, token, str(row.id)):
+            told = told.replace(own, "OWN")
+        seen.append(told)
+
+    assert seen[0] == seen[1]
+
+
+async def test_no_words_of_a_strangers_go_out_in_our_name(cast: Cast) -> None:
+    """Neither the home's name nor the inviter's: whoever may write to any address must not choose what it says."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    await cast.ines.post("/account/profile", display_name="Win a prize at evil.example")
+    await invited(cast.portal, cast.ines, site, CUSTOMER)
+    mail = cast.portal.bag.to(CUSTOMER)[-1]
+
+    assert "Miller's farm" not in str(mail)
+    assert "evil.example" not in str(mail)
+    assert "ines@example.org" in str(mail)
+
+
+async def test_nobody_mails_the_whole_world(cast: Cast) -> None:
+    """Thirty invitations a day by one account, twenty of a home that wait, and no link is kept in clear."""
+    home = await home_of(cast.portal, cast.roof)
+    answers = [
+        (await cast.alice.post(f"/homes/{home}/invite", email=f"{n}@example.net", days="0")).status_code
+        for n in range(21)
+    ]
+    again = [
+        (await cast.alice.post(f"/homes/{home}/hand-over", email=f"{n}@example.net", days="0")).status_code
+        for n in range(10)
+    ]
+    token = token_of(str(cast.portal.bag.mails))
+    async with cast.portal.parts.sessions() as session:
+        hashes = (await session.scalars(select(Invitation.token_hash))).all()
+
+    assert answers == [303] * 20 + [422]
+    assert again[-1] == 429
+    assert token not in hashes
+
+
+async def test_every_step_is_in_the_audit_log(cast: Cast) -> None:
+    """Sent, withdrawn, accepted, ended; no address and no link stands there."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    await invited(cast.portal, cast.ines, site, "wrong@example.org")
+    async with cast.portal.parts.sessions() as session:
+        invitation = (await session.scalars(select(Invitation.id))).one()
+    await cast.ines.post(f"/homes/{site}/invitations/{invitation}/revoke")
+    token = await invited(cast.portal, cast.ines, site, CUSTOMER)
+    await joined(cast, token)
+    await cast.ines.post(f"/homes/{site}/leave")
+    async with cast.portal.parts.sessions() as session:
+        entries = (
+            await session.scalars(select(AuditEntry).where(AuditEntry.owner_id == site).order_by(AuditEntry.id))
+        ).all()
+
+    assert [entry.action for entry in entries if not entry.action.startswith("inverter")] == [
+        "invitation.sent", "invitation.revoked", "invitation.sent", "owner.handed_over", "grant.taken",
+    ]  # fmt: skip
+    assert not any("example.org" in str(entry.details) or token in str(entry.details) for entry in entries)
+
+
+async def test_an_invitation_of_somebody_who_is_gone_opens_nothing(cast: Cast) -> None:
+    """His account was deleted, and with it the right to invite."""
+    site, _ = await made_site(cast.portal, cast.ines)
+    token = await invited(cast.portal, cast.ines, site, cast.bob.email)
+    async with cast.portal.parts.sessions.begin() as session:
+        await session.execute(delete(Account).where(Account.id == cast.ines.account_id))
+
+    assert (await cast.bob.post("/invitation/accept", token=token)).status_code == 410
