@@ -161,6 +161,19 @@ async def _another_key(stage: Stage, _: str, where: Where) -> dict[str, str]:
     return {"instead_of": row.hint if row else "x", "overlap": "24", "days": "90"}
 
 
+async def _invited(stage: Stage, visitor: str, _: Where) -> dict[str, str]:
+    email = f"{visitor}@example.org"
+    return {"token": (await stage.invitation(email))[1]}
+
+
+async def _joining(stage: Stage, visitor: str, _: Where) -> dict[str, str]:
+    return {"token": (await stage.invitation())[1], "password": "ten blue kettles"}
+
+
+async def _inviting(_: Stage, __: str, ___: Where) -> dict[str, str]:
+    return {"email": f"{uuid4().hex}@example.net", "days": "90"}
+
+
 _OF_A_MAIL = {
     "/verify": TokenPurpose.VERIFY,
     "/reset/set": TokenPurpose.RESET,
@@ -200,6 +213,11 @@ _FORMS: dict[str, Typed] = {
     "POST /inverters/{inverter_id:uuid}/logins/name": _another_name,
     "POST /inverters/{inverter_id:uuid}/logins/revoke": _login_name,
     "POST /inverters/{inverter_id:uuid}/logins/let-speak": _quarantined,
+    "GET /invitation": _invited,
+    "POST /invitation/accept": _invited,
+    "POST /invitation/join": _joining,
+    "POST /homes/{owner_id:uuid}/hand-over": _inviting,
+    "POST /homes/{owner_id:uuid}/invite": _inviting,
     "POST /inverter_metadata/{serial:str}": _always(sw_version="1.2.3"),
     "POST /admin/users/{account_id:uuid}/give": _always(role="installer"),
     "POST /admin/users/{account_id:uuid}/take": _always(role="installer"),

@@ -73,7 +73,9 @@ class Person:
 
 @dataclass
 class Cast:
-    """Everybody, at the same portal. Alice has one inverter, ``roof``; Ines may look at it; Bob has one of his own."""
+    """Everybody, at the same portal. Alice has one inverter, ``roof``, in her ``home``; Ines may look at it; Bob has
+    one of his own.
+    """
 
     portal: RunningPortal
     alice: Person
@@ -82,6 +84,7 @@ class Cast:
     ada: Person
     nobody: Person
     roof: UUID
+    home: UUID
 
 
 def shown_secret(html: str) -> str:
@@ -154,11 +157,14 @@ async def the_cast(portal: RunningPortal) -> AsyncGenerator[Cast, None]:
         roof = await people["alice"].add_inverter()
         await people["bob"].add_inverter("Shed", "2722222222")
         await allow(portal, people["ines"], roof, Role.INSTALLER)
-        yield Cast(portal, **people, roof=roof)
+        async with portal.parts.sessions() as session:
+            home = (await session.get_one(Inverter, roof)).owner_id
+        yield Cast(portal, **people, roof=roof, home=home)
 
 
-def _malformed(path: str, inverter_id: UUID) -> str | None:
-    return path.replace(str(inverter_id), "not-an-id") if str(inverter_id) in path else None
+def _is_hers(cast: Cast, path: str) -> bool:
+    """Whether the path names something of Alice's."""
+    return str(cast.roof) in path or str(cast.home) in path
 
 
 async def page_keeps_its_promises(cast: Cast, path: str) -> None:
@@ -170,7 +176,7 @@ async def page_keeps_its_promises(cast: Cast, path: str) -> None:
     assert for_alice.status_code == 200, path
     assert for_alice.headers["cache-control"] == "no-store", path
     assert "frame-ancestors 'none'" in for_alice.headers["content-security-policy"], path
-    assert for_bob.status_code == (404 if str(cast.roof) in path else 200), path
+    assert for_bob.status_code == (404 if _is_hers(cast, path) else 200), path
     back = "/login" if path == "/" else f"/login?next={quote(path, safe='/')}"
     assert (for_nobody.status_code, for_nobody.headers["location"]) == (303, back), path
     assert (by_script.status_code, by_script.headers["hx-redirect"]) == (204, back), path
@@ -187,13 +193,16 @@ async def form_keeps_its_promises(cast: Cast, path: str, **typed: str) -> None:
 
     assert without_token.status_code == wrong_token.status_code == other_token.status_code == 403, path
     assert (for_nobody.status_code, for_nobody.headers["location"]) == (303, "/login"), path
-    if str(cast.roof) in path:
+    if _is_hers(cast, path):
         assert (await cast.bob.post(path, **typed)).status_code == 404, path
-        assert (await cast.ines.post(path, **typed)).status_code == 404, path
+        # Who may look can leave, and do nothing else.
+        leaves = path.endswith("/leave")
+        assert (await cast.ines.post(path, **typed)).status_code == (303 if leaves else 404), path
     await _unknown_ids_are_nothing(cast, path, lambda other: cast.alice.post(other, **typed))
 
 
 async def _unknown_ids_are_nothing(cast: Cast, path: str, ask: Callable[[str], Awaitable[httpx.Response]]) -> None:
-    if (malformed := _malformed(path, cast.roof)) is not None:
-        assert (await ask(malformed)).status_code == 404, malformed
-        assert (await ask(path.replace(str(cast.roof), str(uuid4())))).status_code == 404, path
+    for hers in (str(cast.roof), str(cast.home)):
+        if hers in path:
+            assert (await ask(path.replace(hers, "not-an-id"))).status_code == 404, path
+            assert (await ask(path.replace(hers, str(uuid4())))).status_code == 404, path

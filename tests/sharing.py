@@ -1,12 +1,15 @@
 """A site that Ines has set up, and invitations on their way to people."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import select, update
 
 from portal.inverters import service as inverters
 from portal.inverters.forms import NewInverter
-from schema.models import Account, Grant, Inverter, Owner, Role
+from portal.keys import keyed_hash
+from portal.sharing.inviting import OPEN_FOR
+from schema.models import Account, Grant, Inverter, Invitation, Owner, Role
 from tests.people import Person, newest_link, token_of
 from tests.portal_app import RunningPortal
 
@@ -55,3 +58,18 @@ async def grants(portal: RunningPortal, owner_id: UUID) -> set[tuple[UUID, str, 
     async with portal.parts.sessions() as session:
         rows = (await session.scalars(select(Grant).where(Grant.owner_id == owner_id))).all()
     return {(row.account_id, str(row.role), row.until is not None) for row in rows}
+
+
+async def on_its_way(
+    portal: RunningPortal, inviter: UUID, owner_id: UUID, email: str, role: Role = Role.READER
+) -> tuple[UUID, str]:
+    """An invitation that was mailed an hour ago: its id and its token."""
+    token, sent_at = uuid4().hex, portal.clock() - timedelta(hours=1)
+    row = Invitation(
+        id=uuid4(), owner_id=owner_id, role=role, email=email, email_key=email, invited_by=inviter,
+        token_hash=keyed_hash(portal.parts.links.key, token), created_at=sent_at, sent_at=sent_at,
+        expires_at=sent_at + OPEN_FOR,
+    )  # fmt: skip
+    async with portal.parts.sessions.begin() as session:
+        session.add(row)
+    return row.id, token

@@ -35,6 +35,7 @@ from schema.models import (
     Collector,
     DeadLetter,
     Feed,
+    Grant,
     Inverter,
     LoginSession,
     Notice,
@@ -47,6 +48,7 @@ from schema.models import (
 )
 from tests.people import Cast, Person, allow, login_of, sign_up, the_cast
 from tests.portal_app import RunningPortal, running_portal
+from tests.sharing import on_its_way
 
 SERIAL = "2711111111"
 # After these acts the inverter, or its only login, is not what it was.
@@ -178,6 +180,23 @@ class Stage:
         async with parts.sessions() as session:
             return (await session.scalars(select(SerialRequest.id).where(SerialRequest.serial == serial))).one()
 
+    async def reader(self) -> UUID:
+        """Another reader's grant at Alice's home."""
+        newcomer, row_id = await self.newcomer(), uuid4()
+        async with self.portal.parts.sessions.begin() as session:
+            session.add(
+                Grant(
+                    id=row_id, account_id=newcomer.id, owner_id=self.cast.home, role=Role.READER,
+                    created_at=self.portal.clock(),
+                )
+            )  # fmt: skip
+        return row_id
+
+    async def invitation(self, email: str = "") -> tuple[UUID, str]:
+        """Somebody whom Alice invited to look: the invitation's id and its token."""
+        email = email or f"{uuid4().hex}@example.net"
+        return await on_its_way(self.portal, self.cast.alice.account_id, self.cast.home, email)
+
     async def pending_owner(self) -> UUID:
         """An owner whose organisation is still to be made."""
         newcomer = await self.newcomer()
@@ -221,7 +240,13 @@ async def target(stage: Stage, route: str) -> dict[str, object]:
         "owner_id": stage.pending_owner,
         "collector_id": lambda: stage.collector(stopped=stopped),
         "request_id": stage.question,
+        "grant_id": stage.reader,
     }
+    if route.startswith("/homes"):
+        del made["owner_id"]
+        found["owner_id"] = stage.cast.home
+    if "invitation_id" in names:
+        found["invitation_id"], _ = await stage.invitation()
     for name in names & made.keys():
         found[name] = await made[name]()
     if "key_id" in names:

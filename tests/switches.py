@@ -19,6 +19,7 @@ from tests.control import (
 )
 from tests.switches_accounts import OWNERS
 from tests.switches_inside import PASSWORDS, SESSIONS
+from tests.switches_sharing import SHARING
 
 FORMS = (
     control(
@@ -260,4 +261,4 @@ LIMITS = (
     ),
 )
 
-CONTROLS = (*FORMS, *HEADERS, *LIMITS, *PASSWORDS, *SESSIONS, *OWNERS)
+CONTROLS = (*FORMS, *HEADERS, *LIMITS, *PASSWORDS, *SESSIONS, *OWNERS, *SHARING)

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 from portal.accounts import mailed_tokens
-from schema.models import TokenPurpose
+from portal.keys import keyed_hash
+from portal.sharing.inviting import OPEN_FOR
+from schema.models import Invitation, Role, TokenPurpose
 from tests.browser.site import Person, Site
 from tests.route_table import ROWS
 
@@ -43,9 +45,21 @@ async def _token(site: Site, account_id: UUID, purpose: TokenPurpose) -> str:
         )
 
 
+async def _invitation(site: Site, owner: Person) -> str:
+    token, now = uuid4().hex, datetime.now(UTC)
+    row = Invitation(
+        owner_id=owner.owner_id, role=Role.READER, email="new@example.net", email_key="new@example.net",
+        token_hash=keyed_hash(site.parts.links.key, token), invited_by=owner.account_id, created_at=now, sent_at=now,
+        expires_at=now + OPEN_FOR, grant_until=now + timedelta(days=90),
+    )  # fmt: skip
+    async with site.parts.sessions.begin() as session:
+        session.add(row)
+    return token
+
+
 def every_page(site: Site, owner: Person, admin: Person, ids: Mapping[str, object]) -> list[Look]:
     """All of them. ``ids`` fills the places of paths; several inverters are told apart by the caller."""
-    found = []
+    found, ids = [], {"owner_id": owner.owner_id, **ids}
     for row in ROWS:
         if row.method != "GET" or row.for_programs or row.path in _NO_PAGES:
             continue
@@ -54,5 +68,7 @@ def every_page(site: Site, owner: Person, admin: Person, ids: Mapping[str, objec
         path = _PLACE.sub(lambda place: str(ids[place[1]]), row.path)
         if row.path in _OF_A_MAIL:
             path += f"?token={site.do(_token(site, owner.account_id, _OF_A_MAIL[row.path]))}"
+        if row.path == "/invitation":
+            path += f"?token={site.do(_invitation(site, owner))}"
         found.append(Look(person, path))
     return found

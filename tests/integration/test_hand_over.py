@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, func, select, update
 
+from portal.tries import Limit
 from schema.models import (
     Account,
     AuditEntry,
@@ -74,7 +77,10 @@ async def test_who_is_new_takes_a_home_over_with_a_password_and_nothing_moves(ca
     unchanged = await everything(cast)
     miller = await joined(cast, token)
     page = await miller.get(f"/homes/{site}/people")
+    async with cast.portal.parts.sessions() as session:
+        kept = (await session.scalars(select(Invitation.token_hash))).one()
 
+    assert token not in kept
     assert (offer.status_code, offer.headers["referrer-policy"]) == (200, "no-referrer")
     assert "ines@example.org hands “Miller&#39;s farm” over to you, with 1 inverter" in offer.text
     assert before == unchanged == await everything(cast)
@@ -86,6 +92,10 @@ async def test_who_is_new_takes_a_home_over_with_a_password_and_nothing_moves(ca
     assert (await login_of(cast.portal, barn)).name in page.text
     async with cast.portal.parts.sessions() as session:
         assert (await session.get_one(Owner, site)).handed_over_at is not None
+    looks = (await cast.ines.get(f"/inverters/{barn}")).status_code
+    cast.portal.clock.go(days=366)
+    await cast.ines.log_in()
+    assert (looks, (await cast.ines.get(f"/inverters/{barn}")).status_code) == (200, 404)
 
 
 async def test_an_account_that_is_there_logs_in_and_accepts(cast: Cast) -> None:
@@ -132,83 +142,89 @@ async def test_whoever_signed_up_with_the_address_before_keeps_nothing(cast: Cas
     assert (await miller.log_in(NEW_PASSWORD)).status_code == 303
 
 
-@pytest.mark.parametrize("why", ["used", "expired", "withdrawn", "replaced", "sent again", "role taken", "disabled"])
-async def test_a_link_that_is_over_gives_nothing(cast: Cast, why: str) -> None:
-    """One page for all of them, and the way to another one."""
-    site, _ = await made_site(cast.portal, cast.ines)
-    token, sessions = await invited(cast.portal, cast.ines, site, cast.bob.email), cast.portal.parts.sessions
-    async with sessions() as session:
-        invitation = (await session.scalars(select(Invitation.id))).one()
-    wanted = {(cast.ines.account_id, "installer", False)}
-    if why == "used":
-        await cast.bob.post("/invitation/accept", token=token)
-        wanted = await grants(cast.portal, site)
-    elif why == "expired":
-        cast.portal.clock.go(days=7)
-        await cast.bob.log_in()
-    elif why == "withdrawn":
+async def test_a_link_that_is_over_gives_nothing(cast: Cast) -> None:
+    """Used, withdrawn, replaced, sent again, its sender no installer any more, disabled or gone, too old: one page for
+    all of them, and the way to another one.
+    """
+    portal, found = cast.portal, {}
+    for why in ("used", "withdrawn", "replaced", "sent again", "role taken", "disabled", "expired", "sender gone"):
+        # Within an hour only some mails go to one address.
+        portal.clock.go(minutes=61)
+        await cast.ines.log_in()
+        site, _ = await made_site(portal, cast.ines)
+        token = await invited(portal, cast.ines, site, cast.bob.email)
+        wanted = {(cast.ines.account_id, "installer", False)}
+        if why == "used":
+            await cast.bob.post("/invitation/accept", token=token)
+            wanted = await grants(portal, site)
+        await over(cast, why, site)
+        answers = [await cast.bob.get(f"/invitation?token={token}")]
+        answers.append(await cast.bob.post("/invitation/accept", token=token))
+        found[why] = [answer.status_code for answer in answers], await grants(portal, site) == wanted
+        assert "ask whoever invited you" in answers[1].text
+        async with portal.parts.sessions.begin() as session:
+            ines = update(Account).where(Account.id == cast.ines.account_id)
+            await session.execute(ines.values(disabled_at=None, is_installer=True))
+
+    assert found.pop("sender gone") == ([410, 410], False)
+    assert set(map(repr, found.values())) == {repr(([410, 410], True))}
+
+
+async def over(cast: Cast, why: str, site: UUID) -> None:
+    """What ends an invitation to Bob."""
+    async with cast.portal.parts.sessions() as session:
+        found = select(Invitation.id).where(Invitation.owner_id == site)
+        invitation = (await session.scalars(found)).one()
+    if why == "withdrawn":
         await cast.ines.post(f"/homes/{site}/invitations/{invitation}/revoke")
     elif why == "replaced":
         await invited(cast.portal, cast.ines, site, cast.alice.email)
     elif why == "sent again":
-        cast.portal.clock.go(minutes=1)
+        cast.portal.clock.go(minutes=61)
         await cast.ines.post(f"/homes/{site}/invitations/{invitation}/again")
-    else:
-        values = {"is_installer": False} if why == "role taken" else {"disabled_at": cast.portal.clock()}
-        async with sessions.begin() as session:
-            await session.execute(update(Account).where(Account.id == cast.ines.account_id).values(**values))
-    looked = await cast.bob.get(f"/invitation?token={token}")
-    tried = await cast.bob.post("/invitation/accept", token=token)
+    elif why == "expired":
+        cast.portal.clock.go(days=7)
+        await cast.bob.log_in()
+    ines = Account.id == cast.ines.account_id
+    async with cast.portal.parts.sessions.begin() as session:
+        if why == "role taken":
+            await session.execute(update(Account).where(ines).values(is_installer=False))
+        elif why == "disabled":
+            await session.execute(update(Account).where(ines).values(disabled_at=cast.portal.clock()))
+        elif why == "sender gone":
+            await session.execute(delete(Account).where(ines))
 
-    assert (looked.status_code, tried.status_code) == (410, 410)
-    assert "ask whoever invited you" in tried.text
-    assert await grants(cast.portal, site) == wanted
 
-
-async def test_of_two_acceptances_at_once_one_counts(both: Cast) -> None:
-    """The same link pressed many times, and another reader's at the same moment: one new owner, one entry, one mail."""
+async def test_at_once_one_counts(both: Cast) -> None:
+    """The same link pressed many times: one new owner, one mail. Many passwords for one address: one account. Two
+    homes for each other at the same moment: each has the other's, and nobody waits for ever.
+    """
     cast, portal = both, both.portal
     site, _ = await made_site(portal, cast.ines)
     token = await invited(portal, cast.ines, site, cast.bob.email)
-    answers = await asyncio.gather(*(cast.bob.post("/invitation/accept", token=token) for _ in range(8)))
+    presses = await asyncio.gather(*(cast.bob.post("/invitation/accept", token=token) for _ in range(6)))
     await portal.mail_sent()
-
-    assert sorted(answer.status_code for answer in answers) == [303] + [410] * 7
-    assert sorted(role for _, role, _ in await grants(portal, site)) == ["owner", "reader"]
-    assert [str(mail["Subject"]) for mail in portal.bag.to(cast.ines.email)] == ["A home was taken over"]
-
-
-async def test_of_two_who_join_at_once_one_has_an_account(both: Cast) -> None:
-    """With two passwords: the one that counts is that of whoever was first."""
-    cast, portal = both, both.portal
-    site, _ = await made_site(portal, cast.ines)
-    token = await invited(portal, cast.ines, site, CUSTOMER)
-    forms = [
-        cast.nobody.post("/invitation/join", token=token, password=f"{count} {NEW_PASSWORD}") for count in range(6)
-    ]
-    answers = await asyncio.gather(*forms)
+    other, _ = await made_site(portal, cast.ines)
+    token = await invited(portal, cast.ines, other, CUSTOMER)
+    forms = [cast.nobody.post("/invitation/join", token=token, password=f"{n} {NEW_PASSWORD}") for n in range(6)]
+    joins = await asyncio.gather(*forms)
+    hers, his = await home_of(portal, cast.roof), site
+    to_bob = await invited(portal, cast.alice, hers, cast.bob.email, days="0")
+    to_alice = await invited(portal, cast.bob, his, cast.alice.email, days="0")
+    crosswise = await asyncio.gather(
+        cast.bob.post("/invitation/accept", token=to_bob), cast.alice.post("/invitation/accept", token=to_alice)
+    )
     async with portal.parts.sessions() as session:
         accounts = await session.scalar(select(func.count()).where(Account.email == CUSTOMER))
 
-    assert sorted(answer.status_code for answer in answers) == [303] + [410] * 5
+    assert sorted(answer.status_code for answer in presses) == [303] + [410] * 5
+    assert str(portal.bag.to(cast.ines.email)[0]["Subject"]) == "A home was taken over"
+    assert sorted(answer.status_code for answer in joins) == [303] + [410] * 5
     assert accounts == 1
-
-
-async def test_two_homes_for_each_other_at_once_wait_for_one_another(both: Cast) -> None:
-    """Alice hands hers to Bob while he hands his to her: each has the other's, and nobody waits for ever."""
-    cast, portal = both, both.portal
-    hers = await home_of(portal, cast.roof)
-    async with portal.parts.sessions() as session:
-        his = (await session.scalars(select(Grant.owner_id).where(Grant.account_id == cast.bob.account_id))).one()
-    to_bob = await invited(portal, cast.alice, hers, cast.bob.email, days="0")
-    to_alice = await invited(portal, cast.bob, his, cast.alice.email, days="0")
-    answers = await asyncio.gather(
-        cast.bob.post("/invitation/accept", token=to_bob), cast.alice.post("/invitation/accept", token=to_alice)
-    )
-
-    assert [answer.status_code for answer in answers] == [303, 303]
-    assert (cast.bob.account_id, "owner", False) in await grants(portal, hers)
+    assert [answer.status_code for answer in crosswise] == [303, 303]
+    assert await grants(portal, hers) == {(cast.bob.account_id, "owner", False)}
     assert await grants(portal, his) == {(cast.alice.account_id, "owner", False)}
+    assert sorted(role for _, role, _ in await grants(portal, other)) == ["owner", "reader"]
 
 
 async def test_the_installer_acts_no_more_and_the_owner_can_end_his_look(cast: Cast) -> None:
@@ -250,44 +266,24 @@ async def test_the_installer_acts_no_more_and_the_owner_can_end_his_look(cast: C
     assert (await cast.ines.get(f"/inverters/{barn}")).status_code == 404
 
 
-async def test_the_installers_look_ends_by_itself(cast: Cast) -> None:
-    """After the days that were chosen."""
+async def test_the_new_owner_is_urged_to_make_new_secrets(cast: Cast) -> None:
+    """On the overview until he has read it, on the home's page until it is done; whoever only looks is not urged."""
     site, (barn,) = await made_site(cast.portal, cast.ines)
-    await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER, days="90"))
-    before = (await cast.ines.get(f"/inverters/{barn}")).status_code
-    cast.portal.clock.go(days=91)
-    await cast.ines.log_in()
-
-    assert (before, (await cast.ines.get(f"/inverters/{barn}")).status_code) == (200, 404)
-
-
-async def test_the_new_owner_is_urged_to_make_new_secrets_until_it_is_done(cast: Cast) -> None:
-    """On the overview and on the home's page; a new secret for each login ends it, and so does having read it."""
-    site, barns = await made_site(cast.portal, cast.ines, devices=2)
     miller = await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER))
-    urged = []
-    for barn in barns:
-        urged.append("Make new secrets" in (await miller.get("/")).text)
-        login = (await login_of(cast.portal, barn)).name
-        assert login in (await miller.get(f"/homes/{site}/people")).text
-        await miller.post(f"/inverters/{barn}/pairing/secret", login=login)
-    urged += ["Make new secrets" in (await miller.get(path)).text for path in ("/", f"/homes/{site}/people")]
-
-    assert urged == [True, True, False, False]
-
-
-async def test_the_urge_can_be_put_away_and_a_reader_is_not_urged(cast: Cast) -> None:
-    """Who has read it is not asked again; the home's page goes on listing the logins."""
-    site, _ = await made_site(cast.portal, cast.ines)
-    miller = await joined(cast, await invited(cast.portal, cast.ines, site, CUSTOMER))
-    for_ines = (await cast.ines.get("/")).text
+    login, urge = (await login_of(cast.portal, barn)).name, "Make new secrets"
     async with cast.portal.parts.sessions() as session:
         notice = (await session.scalars(select(Notice.id))).one()
+    pages, urged = ("/", f"/homes/{site}/people"), []
+    urged.append([urge in (await miller.get(path)).text for path in pages])
     await miller.post(f"/notices/{notice}/hide", next="/")
+    urged.append([urge in (await miller.get(path)).text for path in pages])
+    async with cast.portal.parts.sessions.begin() as session:
+        await session.execute(update(Notice).values(hidden_at=None))
+    await miller.post(f"/inverters/{barn}/pairing/secret", login=login)
+    urged.append([urge in (await miller.get(path)).text for path in pages])
 
-    assert "Make new secrets" not in for_ines
-    assert "Make new secrets" not in (await miller.get("/")).text
-    assert "Make new secrets" in (await miller.get(f"/homes/{site}/people")).text
+    assert urged == [[True, True], [False, True], [False, False]]
+    assert urge not in (await cast.ines.get("/")).text
 
 
 async def test_a_sold_house_takes_its_readers_along_and_leaves_its_seller_a_home(cast: Cast) -> None:
@@ -354,36 +350,26 @@ async def test_an_invitation_tells_nobody_who_has_an_account(cast: Cast) -> None
     assert seen[0] == seen[1]
 
 
-async def test_no_words_of_a_strangers_go_out_in_our_name(cast: Cast) -> None:
-    """Neither the home's name nor the inviter's: whoever may write to any address must not choose what it says."""
-    site, _ = await made_site(cast.portal, cast.ines)
-    await cast.ines.post("/account/profile", display_name="Win a prize at evil.example")
-    await invited(cast.portal, cast.ines, site, CUSTOMER)
-    mail = cast.portal.bag.to(CUSTOMER)[-1]
-
-    assert "Miller's farm" not in str(mail)
-    assert "evil.example" not in str(mail)
-    assert "ines@example.org" in str(mail)
-
-
-async def test_nobody_mails_the_whole_world(cast: Cast) -> None:
-    """Thirty invitations a day by one account, twenty of a home that wait, and no link is kept in clear."""
+async def test_nobody_writes_to_the_world_in_our_name(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many invitations a day by one account, so many of a home that wait, and in none of them a word of whoever
+    sends it: neither the home's name nor his own.
+    """
+    monkeypatch.setattr("portal.sharing.inviting.MOST_OPEN", 2)
+    monkeypatch.setattr("portal.limits.INVITATIONS_OF_ONE", Limit("invitations.account", 4, timedelta(days=1)))
     home = await home_of(cast.portal, cast.roof)
+    async with cast.portal.parts.sessions.begin() as session:
+        await session.execute(update(Owner).where(Owner.id == home).values(name="Win at evil.example"))
+    await cast.alice.post("/account/profile", display_name="Win a prize at evil.example")
     answers = [
         (await cast.alice.post(f"/homes/{home}/invite", email=f"{n}@example.net", days="0")).status_code
-        for n in range(21)
+        for n in range(5)
     ]
-    again = [
-        (await cast.alice.post(f"/homes/{home}/hand-over", email=f"{n}@example.net", days="0")).status_code
-        for n in range(10)
-    ]
-    token = token_of(str(cast.portal.bag.mails))
-    async with cast.portal.parts.sessions() as session:
-        hashes = (await session.scalars(select(Invitation.token_hash))).all()
+    await cast.portal.mail_sent()
 
-    assert answers == [303] * 20 + [422]
-    assert again[-1] == 429
-    assert token not in hashes
+    assert answers == [303, 303, 422, 422, 429]
+    assert len(cast.portal.bag.mails) == 2
+    assert not any("evil.example" in str(mail) for mail in cast.portal.bag.mails)
+    assert "alice@example.org" in str(cast.portal.bag.mails[0])
 
 
 async def test_every_step_is_in_the_audit_log(cast: Cast) -> None:
@@ -405,13 +391,3 @@ async def test_every_step_is_in_the_audit_log(cast: Cast) -> None:
         "invitation.sent", "invitation.revoked", "invitation.sent", "owner.handed_over", "grant.taken",
     ]  # fmt: skip
     assert not any("example.org" in str(entry.details) or token in str(entry.details) for entry in entries)
-
-
-async def test_an_invitation_of_somebody_who_is_gone_opens_nothing(cast: Cast) -> None:
-    """His account was deleted, and with it the right to invite."""
-    site, _ = await made_site(cast.portal, cast.ines)
-    token = await invited(cast.portal, cast.ines, site, cast.bob.email)
-    async with cast.portal.parts.sessions.begin() as session:
-        await session.execute(delete(Account).where(Account.id == cast.ines.account_id))
-
-    assert (await cast.bob.post("/invitation/accept", token=token)).status_code == 410

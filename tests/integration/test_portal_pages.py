@@ -27,6 +27,10 @@ PAGES = [
     "/account/security",
     "/account/security/codes",
     "/account/security/on",
+    "/homes",
+    "/homes/{home}/hand-over",
+    "/homes/{home}/invite",
+    "/homes/{home}/people",
     "/inverters",
     "/inverters/new",
     "/inverters/{roof}",
@@ -55,6 +59,13 @@ FORMS: list[tuple[str, dict[str, str]]] = [
     ("/serials/00000000-0000-0000-0000-000000000000/answer", {"answer": "yes"}),
     ("/inverters/{roof}/pairing/secret", {}),
     ("/inverters/{roof}/pairing/logins", {}),
+    ("/homes/{home}/hand-over", {"email": "x@example.org", "days": "0"}),
+    ("/homes/{home}/invite", {"email": "x@example.org", "days": "0"}),
+    ("/homes/{home}/invitations/00000000-0000-0000-0000-000000000000/again", {}),
+    ("/homes/{home}/invitations/00000000-0000-0000-0000-000000000000/revoke", {}),
+    ("/homes/{home}/people/00000000-0000-0000-0000-000000000000/revoke", {}),
+    ("/homes/{home}/leave", {}),
+    ("/invitation/accept", {"token": "x"}),
     ("/logout", {}),
     ("/account/prove", {"password": "nine green bottles"}),
     ("/account/profile", {"display_name": "Alice", "time_zone": "Asia/Tokyo"}),
@@ -84,13 +95,13 @@ async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
 @pytest.mark.parametrize("path", PAGES)
 async def test_every_page_keeps_the_same_promises(cast: Cast, path: str) -> None:
     """Its owner sees it, a stranger finds nothing, an anonymous visitor logs in first, nonsense is not found."""
-    await page_keeps_its_promises(cast, path.format(roof=cast.roof))
+    await page_keeps_its_promises(cast, path.format(roof=cast.roof, home=cast.home))
 
 
 @pytest.mark.parametrize(("path", "typed"), FORMS)
 async def test_every_form_keeps_the_same_promises(cast: Cast, path: str, typed: dict[str, str]) -> None:
     """Without its own browser's token it changes nothing, and for strangers there is nothing to change."""
-    await form_keeps_its_promises(cast, path.format(roof=cast.roof), **typed)
+    await form_keeps_its_promises(cast, path.format(roof=cast.roof, home=cast.home), **typed)
 
 
 def test_every_page_behind_the_log_in_is_in_this_test() -> None:
@@ -103,9 +114,9 @@ def test_every_page_behind_the_log_in_is_in_this_test() -> None:
         (
             method,
             re.sub(
-                r"\{(device|key|notice|request)_id:uuid\}",
+                r"\{(device|grant|invitation|key|notice|request)_id:uuid\}",
                 str(UUID(int=0)),
-                path.replace("{inverter_id:uuid}", "{roof}"),
+                path.replace("{inverter_id:uuid}", "{roof}").replace("{owner_id:uuid}", "{home}"),
             ),
         )
         for handler in PAGES_SIGNED_IN
@@ -147,10 +158,10 @@ async def test_names_are_text_on_every_page(cast: Cast) -> None:
     await cast.alice.post(f"/inverters/{cast.roof}/edit", name=name)
 
     for path in PAGES:
-        page = await cast.alice.get(path.format(roof=cast.roof))
+        page = await cast.alice.get(path.format(roof=cast.roof, home=cast.home))
         assert page.status_code == 200
         assert name not in page.text, path
-        nameless = path.endswith(("/new", "/ladder", "/list")) or path.startswith("/account")
+        nameless = path.endswith(("/new", "/ladder", "/list")) or path.startswith(("/account", "/homes"))
         assert nameless or "&lt;script&gt;" in page.text, path
 
 
