@@ -8,7 +8,7 @@ import pytest
 from bridge.refusals import Reason
 from bridge.replay import ABSENT_FOR_S
 from schema.models import PlacementState, Rung
-from tests.bridge_set_up import Home, Publisher, bridge, home, outcomes, reached, settled
+from tests.bridge_set_up import Home, Paired, Publisher, bridge, home, outcomes, reached, settled
 from tests.broker import broker
 from tests.fake_influx import FakeInflux, Fault
 from tests.influx_site import OPERATOR, Site
@@ -45,8 +45,9 @@ async def test_who_sends_too_much_is_counted_and_told_and_his_neighbour_loses_no
         await settled(one, 2_042)
         ends = outcomes(one)
         row = await reached(narrow, flood, Rung.VALUES_PLAUSIBLE)
-        await until_async(narrow.letters)
-        counted = {letter.reason: letter.count for letter in await narrow.letters() if letter.login == flood.login}
+        # The pages get their copy of the counts a moment later.
+        await until_async(lambda: _counted(narrow, flood, sum_of=ends["over_quota"]))
+        counted = await _counted(narrow, flood)
         stored = len(await narrow.points(well))
 
     assert ends["written"] + ends["over_quota"] == 2_042
@@ -55,6 +56,12 @@ async def test_who_sends_too_much_is_counted_and_told_and_his_neighbour_loses_no
     assert set(counted) <= {Reason.TOO_FAST, Reason.TOO_MUCH}
     assert row.refusal in counted
     assert stored == 41
+
+
+async def _counted(place: Home, paired: Paired, *, sum_of: int | None = None) -> dict[str, int]:
+    """What the pages say of a login's dead letters, by reason; nothing until they are ``sum_of`` together."""
+    counts = {letter.reason: letter.count for letter in await place.letters() if letter.login == paired.login}
+    return counts if sum_of in (None, sum(counts.values())) else {}
 
 
 async def test_a_server_that_hangs_costs_the_owners_of_another_one_nothing(tmp_path: Path) -> None:
