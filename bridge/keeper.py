@@ -61,6 +61,8 @@ class Keeper:
         self._clock = clock
         self._entries: list[_Kept] = []
         self._forgotten: set[int] = set()
+        # Records whose place an entry will take that waits still.
+        self._moving: set[int] = set()
         self._wanted = asyncio.Event()
         self._committing = False
         self._most_at_once = _MOST_AT_ONCE
@@ -83,10 +85,14 @@ class Keeper:
         return not tokens
 
     def keep(self, entry: Entry, tokens: Sequence[int], *, then: Callable[[int], None] | None = None) -> None:
-        """Keep an entry, settle its messages once that is durable and call ``then`` with the record's number."""
+        """Keep an entry, settle its messages once that is durable and call ``then`` with the record's number; with 0
+        where the connection of its messages was lost meanwhile, so that this copy was dropped.
+        """
         if isinstance(entry, Letter) and tokens and tokens[0] <= -LETTER_RECORDS:
             entry = replace(entry, replaces=tuple(-token for token in tokens))
-        self._entries.append(_Kept(entry, tokens, then))
+        kept = _Kept(entry, tokens, then)
+        self._entries.append(kept)
+        self._moving.update(_moved(kept))
         self._wanted.set()
 
     def forget(self, records: Sequence[int]) -> None:
@@ -95,8 +101,8 @@ class Keeper:
         self._wanted.set()
 
     def forgotten(self, record: int) -> bool:
-        """Whether the record is about to be dropped."""
-        return record in self._forgotten
+        """Whether the record is about to be dropped, or to become something else."""
+        return record in self._forgotten or record in self._moving
 
     async def run(self) -> None:
         """Commit whatever waits, for ever."""
@@ -114,8 +120,7 @@ class Keeper:
     async def _turn(self) -> None:
         most = self._most_at_once
         batch, self._entries = self._entries[:most], self._entries[most:]
-        wanted = [kept for kept in batch if self.alive(kept.tokens)]
-        self._counters.dropped_copies += len(batch) - len(wanted)
+        wanted = self._without_copies(batch)
         forgotten = list(self._forgotten)
         moved = [record for kept in wanted for record in _moved(kept)]
         self._committing = True
@@ -123,7 +128,7 @@ class Keeper:
         try:
             records = await self._spool.commit([kept.entry for kept in wanted], [*forgotten, *moved])
         except SpoolUnavailable as fault:
-            self._entries = wanted + self._entries
+            self._entries = self._without_copies(wanted + self._entries)
             await self._failed(fault, len(wanted), forgotten)
             return
         finally:
@@ -133,7 +138,20 @@ class Keeper:
         self._most_at_once = min(_MOST_AT_ONCE, most * 2)
         self._counters.times.spool_commit.add(self._clock.monotonic() - started)
         self._forgotten.difference_update(forgotten)
+        self._moving.difference_update(moved)
         self._end(wanted, records)
+
+    def _without_copies(self, entries: Sequence[_Kept]) -> list[_Kept]:
+        """Those that somebody waits for. The others' messages come again: they would pile up with each reconnect."""
+        wanted: list[_Kept] = []
+        for kept in entries:
+            if self.alive(kept.tokens):
+                wanted.append(kept)
+            else:
+                self._counters.dropped_copies += 1
+                if kept.then is not None:
+                    kept.then(0)
+        return wanted
 
     async def _failed(self, fault: SpoolUnavailable, tried: int, forgotten: Sequence[int]) -> None:
         """Nothing is acknowledged. What is written elsewhere by now makes room all the same, and fewer may fit."""

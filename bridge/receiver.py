@@ -116,7 +116,11 @@ class Receiver:
         """Take kept messages that are not under way already; one whose look-up failed again is tried again later."""
         now = self._clock.monotonic()
         self._replaying = {record: until for record, until in self._replaying.items() if until > now}
-        fresh = [(record, raw) for record, raw in kept if record not in self._replaying]
+        fresh = [
+            (record, raw)
+            for record, raw in kept
+            if record not in self._replaying and not self._keeper.forgotten(record)
+        ]
         self._replaying.update({record: now + RAW_RETRY_S for record, _ in fresh})
         self.take(
             [Delivery(-record, raw.topic, raw.payload, raw.received_at, backlog=raw.backlog) for record, raw in fresh]

@@ -7,8 +7,10 @@ import pytest
 
 from bridge.claims import GRACE_S
 from bridge.kept import Raw
+from bridge.receiver import RAW_RETRY_S
 from bridge.records import pack
 from bridge.refusals import Reason
+from schema.timeseries.port import StoreUnavailable
 from tests.claims_bench import Bench, at_work
 from tests.fakes import ALICE_LOGIN, route
 from tests.waiting import until
@@ -99,6 +101,28 @@ async def test_a_look_up_that_cannot_be_made_keeps_the_message_as_it_came() -> N
     assert acknowledged == [1]
     assert b"ac_power=7.0" in bench.store.lines_of(roof.inverter_id)[0]
     assert bench.spool.records == {}
+
+
+async def test_a_message_kept_as_it_came_is_not_taken_up_again_while_it_waits_for_the_disk() -> None:
+    """A disk that takes nothing for minutes: else there would be one more copy of it each time, and one more point."""
+    roof = route()
+    async with at_work(Bench()) as bench:
+        bench.registry.away = True
+        bench.send(READING, '{"ac_power": 7}')
+        await bench.quiet()
+        bench.registry.away = False
+        bench.registry.absent[ALICE_LOGIN] = roof
+        bench.store.faults[roof.inverter_id] = StoreUnavailable("503")
+        bench.spool.hold = disk = asyncio.Event()
+        began = bench.time.seconds
+        task = asyncio.create_task(bench.receiver.replay_raws())
+        await until(lambda: bench.time.seconds > began + 4 * RAW_RETRY_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        disk.set()
+        await bench.quiet()
+
+    assert [type(entry) for entry in bench.spool.records.values()] == [Line]
 
 
 async def _replayed(bench: Bench) -> None:
