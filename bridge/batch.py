@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from bridge.kept import Letter
+
 MAX_LINES = 5_000
 MAX_BYTES = 1_000_000
 
@@ -11,12 +13,14 @@ class Parcel:
     """One line with the messages it settles. Mutable: it remembers how far it has come, so that it ends once.
 
     ``since`` is monotonic seconds. ``kept`` says that it was handed to the spool, which then settles its messages;
-    ``record`` is its number there once that is durable; ``written`` that the store has it.
+    ``record`` is its number there once that is durable; ``written`` that the store has it or never will. ``letter`` is
+    what it becomes as soon as it lies there.
     """
 
     __slots__ = (
         "inverter_id",
         "kept",
+        "letter",
         "line",
         "login",
         "record",
@@ -49,6 +53,7 @@ class Parcel:
         self.record = record
         self.kept = record > 0
         self.written = False
+        self.letter: Letter | None = None
 
 
 def together(waiting: list[Parcel], wanted: Callable[[Parcel], bool], most_lines: int = MAX_LINES) -> list[Parcel]:

@@ -29,13 +29,14 @@ class Lane:
 
     A parked lane spools without waiting until a probe succeeds. A slow one has a request that lasts longer than the
     bridge may hold messages; it spools until that request has ended. ``spooled`` lines are on the disk, ``landing``
-    ones on their way there, and together they have ``weight`` bytes. ``most_lines`` is what the store was seen to take.
+    ones on their way there, and together they have ``weight`` bytes; of ``leaving`` ones the dead letters are on their
+    way. ``most_lines`` is what the store was seen to take. ``server`` is where it is queued or busy.
     """
 
     __slots__ = (
         "absent_since", "began", "busy", "failed_destination", "failures", "flight", "inverter_id", "landing",
-        "most_lines", "parked", "queued", "refused_destination", "replay_at", "replaying", "resting", "retry_at",
-        "slow", "spooled", "waiting", "weight",
+        "leaving", "most_lines", "parked", "queued", "refused_destination", "replay_at", "replaying", "resting",
+        "retry_at", "server", "slow", "spooled", "waiting", "weight",
     )  # fmt: skip
 
     def __init__(self, inverter_id: UUID) -> None:
@@ -47,6 +48,7 @@ class Lane:
         self.queued = False
         self.replaying = False
         self.resting = False
+        self.server = ""
         self.parked = False
         self.slow = False
         self.failures = 0
@@ -54,6 +56,7 @@ class Lane:
         self.replay_at = 0.0
         self.spooled = 0
         self.landing = 0
+        self.leaving = 0
         self.weight = 0
         self.most_lines = MAX_LINES
         self.absent_since: float | None = None

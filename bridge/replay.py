@@ -88,6 +88,9 @@ class Replay:
                 lane.absent_since = now if lane.absent_since is None else lane.absent_since
                 continue
             lane.absent_since = None
+            if lane.server not in ("", destination.server):
+                # Moved while it waits at the old server: a turn there must not be counted at the new one.
+                continue
             server = server_of(destination)
             if server.replays < self._most_at_once and self._may_go(lane, server, destination, now):
                 server.replays += 1
@@ -97,19 +100,21 @@ class Replay:
 
     def _may_go(self, lane: Lane, server: Server, destination: Destination, now: float) -> bool:
         """A lane that is busy with fresh lines is not passed over: its kept ones go after the next of them."""
+        if now < lane.replay_at:
+            return False
         if server.parked:
             if not lane.spooled or not server.may_probe(now):
                 return False
             server.probe = lane
             return True
-        return lane.may_probe(now, destination) if lane.parked else bool(lane.spooled) and now >= lane.replay_at
+        return lane.may_probe(now, destination) if lane.parked else bool(lane.spooled)
 
     async def turn(self, server: Server, lane: Lane, destination: Destination) -> None:
-        """One batch, oldest first, then a pause as long as it took."""
+        """One batch, oldest first, then a pause as long as it took; whatever is parked has a pause of its own."""
         started = self._clock.monotonic()
-        most = PROBE_LINES if lane.parked or server.parked else REPLAY_LINES
+        most = min(PROBE_LINES if lane.parked or server.parked else REPLAY_LINES, lane.most_lines)
         try:
-            kept = await self._spool.oldest_lines(lane.inverter_id, lines=min(most, lane.most_lines), size=REPLAY_BYTES)
+            kept = await self._spool.oldest_lines(lane.inverter_id, lines=most + lane.leaving, size=REPLAY_BYTES)
         except SpoolUnavailable as fault:
             if self._trouble.due():
                 _log.error("spool.unreadable", detail=str(fault))
@@ -128,7 +133,7 @@ class Replay:
             )
             for one in kept
             if not self._keeper.forgotten(one.record)
-        ]
+        ][:most]
         if parcels:
             await self._sender.write(server, lane, destination, parcels)
         elif not kept and not lane.landing:
@@ -136,7 +141,8 @@ class Replay:
             self._shelf.dropped(lane, lane.spooled)
             lane.parked = False
         now = self._clock.monotonic()
-        lane.replay_at = now + max(now - started, SHORTEST_PAUSE_S)
+        took = 0.0 if lane.parked or server.parked else now - started
+        lane.replay_at = now + max(took, SHORTEST_PAUSE_S)
 
     async def drop_deleted(self) -> None:
         """Lines of inverters that nobody can bring back any more are dropped, durably counted. Only the database's own

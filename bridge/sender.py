@@ -66,6 +66,9 @@ class Sender:
                 lane.most_lines = min(MAX_LINES, lane.most_lines * 2)
         elif answer is not Answer.FAILED and len(parcels) > 1:
             await self._narrow(server, lane, destination, parcels, answer)
+        elif answer is not Answer.FAILED and lane.parked:
+            # A probe of one line that nobody will ever take: that says nothing of the next one.
+            self.park(lane, self._pause(lane, None, self._limits.probe_s), destination)
 
     async def _request(self, server: Server, lane: Lane, destination: Destination, parcels: Sequence[Parcel]) -> Answer:
         """One request. A single line that was refused is dealt with here; several are the caller's to narrow down."""

@@ -71,10 +71,16 @@ class Shelf:
         self._keeper.keep(line, parcel.tokens, then=partial(self._landed, lane, parcel))
 
     def _landed(self, lane: Lane, parcel: Parcel, record: int) -> None:
-        parcel.record = record
         lane.landing -= 1
+        if not record:
+            # Its connection was lost: the message comes again, and another parcel with it.
+            lane.weight = max(0, lane.weight - len(parcel.line))
+            return
+        parcel.record = record
         lane.spooled += 1
-        if parcel.written:
+        if parcel.letter is not None:
+            self._replace(lane, parcel, parcel.letter)
+        elif parcel.written:
             self._forget(lane, [parcel])
 
     def written(self, lane: Lane, parcels: Sequence[Parcel]) -> None:
@@ -104,7 +110,7 @@ class Shelf:
         return True
 
     def refuse(self, lane: Lane, parcel: Parcel, detail: str) -> None:
-        """The one line the store will never take becomes a dead letter; its spool record goes when that is durable."""
+        """The one line the store will never take becomes a dead letter, in the place of its spool record if any."""
         self._end(lane, parcel, Reason.STORE_REFUSED, sentence(Reason.STORE_REFUSED, detail), response=detail)
 
     def _end(self, lane: Lane, parcel: Parcel, reason: Reason, detail: str, *, response: str = "") -> None:
@@ -123,9 +129,22 @@ class Shelf:
             size=len(parcel.line),
             whole=len(parcel.line) <= _LONGEST_LINE_KEPT,
         )
-        tokens = [] if parcel.kept else parcel.tokens
-        parcel.kept, parcel.written = True, True
-        self._keeper.keep(letter, tokens, then=lambda _: self._forget(lane, [parcel] if parcel.record else []))
+        kept, parcel.kept, parcel.written = parcel.kept, True, True
+        if not kept:
+            self._keeper.keep(letter, parcel.tokens)
+        elif parcel.record:
+            self._replace(lane, parcel, letter)
+        else:
+            parcel.letter = letter
+
+    def _replace(self, lane: Lane, parcel: Parcel, letter: Letter) -> None:
+        """The letter takes the place of the line's record, in one commit: no kill finds both there, or neither."""
+        lane.leaving += 1
+        self._keeper.keep(letter, [-parcel.record], then=lambda _: self._replaced(lane, parcel))
+
+    def _replaced(self, lane: Lane, parcel: Parcel) -> None:
+        lane.leaving -= 1
+        self._count_off(lane, [parcel])
 
     def dropped(self, lane: Lane, lines: int) -> None:
         """These many of the oldest lines are gone from the spool."""
@@ -134,7 +153,10 @@ class Shelf:
             lane.weight = 0
 
     def _forget(self, lane: Lane, parcels: Sequence[Parcel]) -> None:
+        self._count_off(lane, parcels)
+        self._keeper.forget([parcel.record for parcel in parcels])
+
+    def _count_off(self, lane: Lane, parcels: Sequence[Parcel]) -> None:
         lane.spooled = max(0, lane.spooled - len(parcels))
         lane.weight = max(0, lane.weight - sum(len(parcel.line) for parcel in parcels))
         self._counters.lines_replayed += len(parcels)
-        self._keeper.forget([parcel.record for parcel in parcels])

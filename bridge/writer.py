@@ -193,7 +193,7 @@ class Writer:
 
     def _enqueue(self, server: Server, lane: Lane, destination: Destination) -> None:
         """It is the lane's turn when its owner's is; a worker that has nothing to do is woken, or one more begins."""
-        lane.queued = True
+        lane.queued, lane.server = True, server.name
         server.push(lane, destination.owner_id)
         if server.idle:
             server.idle.pop().set_result(None)
@@ -254,6 +254,7 @@ class Writer:
     def _served(self, server: Server, lane: Lane) -> None:
         lane.flight = ()
         lane.slow = lane.busy = False
+        lane.server = ""
         if server.probe is lane:
             server.probe = None
         if lane.spooled or lane.landing or lane.parked:

@@ -10,19 +10,29 @@ from bridge.refusals import Reason
 
 
 class FakeSpool:
-    """Keeps entries in memory; ``broken`` refuses to."""
+    """Keeps entries in memory. ``broken`` refuses everything; ``commits_left`` is how many more commits of entries
+    succeed (None: all). Each commit waits for ``hold``, and ``log`` has what each one kept and forgot.
+    """
 
     def __init__(self) -> None:
         self.records: dict[int, Entry] = {}
         self.broken = False
+        self.commits_left: int | None = None
+        self.hold: asyncio.Event | None = None
+        self.log: list[tuple[Sequence[Entry], Sequence[int]]] = []
         self.commits = 0
 
     async def commit(self, entries: Sequence[Entry], forgotten: Sequence[int]) -> list[int]:
         """Keep and forget."""
         await asyncio.sleep(0)
-        if self.broken:
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.broken or (entries and self.commits_left == 0):
             raise SpoolUnavailable("no space left on device")
         self.commits += 1
+        self.log.append((entries, forgotten))
+        if entries and self.commits_left is not None:
+            self.commits_left -= 1
         for record in forgotten:
             self.records.pop(record, None)
         first = max(self.records, default=0) + 1 + self.commits * 1000

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.claims import GRACE_S
-from bridge.kept import Raw
+from bridge.kept import Line, Raw
 from bridge.receiver import RAW_RETRY_S
 from bridge.records import pack
 from bridge.refusals import Reason

@@ -202,3 +202,30 @@ async def test_a_server_that_puts_everything_off_gets_one_probe_at_a_time_too() 
     assert early == 0
     assert all(bench.store.lines_of(one.inverter_id) == [b"old"] for one in homes)
     assert bench.spool.records == {}
+
+
+async def test_a_lane_that_is_moved_while_it_waits_at_a_hanging_server_keeps_nobody_from_the_new_one() -> None:
+    """Its turn at the old one ends after the move: the new one, which is parked, may be probed all the same."""
+    stuck, moved, there = _at("one"), _at("one"), _at("two", BOB_LOGIN)
+    async with at_work(Bench(stuck, moved, there, workers=1)) as bench:
+        bench.store.faults[stuck.inverter_id] = hanging = asyncio.Event()
+        bench.store.faults[there.inverter_id] = bench.store.faults[moved.inverter_id] = _silence()
+        bench.send(stuck.inverter_id, b"stuck")
+        await bench.sweep(0.0)
+        bench.send(moved.inverter_id, b"moved")
+        bench.send(there.inverter_id, b"there")
+        await bench.sweep(HOLD_S)
+        assert moved.destination is not None
+        new = replace(moved, destination=replace(moved.destination, server="two"))
+        bench.registry.set(stuck, new, there)
+        for _ in range(3):
+            await bench.sweep(6.0)
+        hanging.set()
+        await bench.sweep(0.0)
+        bench.store.faults.clear()
+        for _ in range(6):
+            await bench.sweep(6.0)
+
+    assert bench.store.lines_of(moved.inverter_id) == [b"moved"]
+    assert bench.store.lines_of(there.inverter_id) == [b"there"]
+    assert [server.replays for server in bench.writer.servers] == [0, 0]
