@@ -62,6 +62,7 @@ from portal.serials.desk import SerialDesk
 from portal.serials.silence import Silence
 from portal.sharing import link_routes as invitations
 from portal.sharing import routes as sharing
+from portal.sites import routes as sites
 from portal.spoken import Spoken, language_headers
 from portal.template_files import STATIC
 from portal.templating import template_engine
@@ -94,6 +95,7 @@ PAGES_SIGNED_IN = [
     *found.SIGNED_IN,
     *sharing.SIGNED_IN,
     *invitations.SIGNED_IN,
+    *sites.SIGNED_IN,
     *admin.SIGNED_IN,
     *dead_letters.SIGNED_IN,
     *audit_log.SIGNED_IN,

@@ -59,6 +59,7 @@ class Action(StrEnum):
     INVITATION_REVOKED = "invitation.revoked"
     OWNER_HANDED_OVER = "owner.handed_over"
     OWNER_CHANGED = "owner.changed"
+    SITE_MADE = "site.made"
     INVERTER_ADDED = "inverter.added"
     INVERTER_CHANGED = "inverter.changed"
     INVERTER_DELETED = "inverter.deleted"
@@ -171,7 +172,7 @@ def inverter(inverter_id: UUID) -> str:
 
 
 def owner(owner_id: UUID) -> str:
-    """A home as a subject."""
+    """An owner, which is a home or a site, as a subject."""
     return f"owner:{owner_id}"
 
 

@@ -236,6 +236,12 @@ async def only_admins_find_this(connection: Connection, _: BaseRouteHandler) -> 
         raise NotFoundException
 
 
+async def only_installers_find_this(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard: whom no administrator has made an installer finds nothing here."""
+    if not connection.user.is_installer:
+        raise NotFoundException
+
+
 async def only_collectors(connection: Connection, _: BaseRouteHandler) -> None:
     """A guard for addresses that outside collectors call: a collector's key, or an administrator's token, where the
     settings allow that.

@@ -17,6 +17,8 @@ DOCS_PATH = "/docs"
 # A page whose address holds a one-time token tells nobody where the visitor came from.
 NO_REFERRER = {"Referrer-Policy": "no-referrer"}
 NEVER_STORED = {"Cache-Control": "no-store"}
+# A page that can scan a sticker asks for the camera; no frame in it may.
+CAMERA = {"Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()"}
 
 _ALWAYS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

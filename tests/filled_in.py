@@ -202,6 +202,8 @@ _FORMS: dict[str, Typed] = {
     "POST /account/security/on": _switch_on,
     "POST /account/security/off": _switched_on,
     "POST /account/security/codes": _new_codes,
+    "POST /sites": _always(name="Mill Lane 4"),
+    "POST /sites/{site_id:uuid}/devices": _always(serial="2733333333"),
     "POST /inverters": _always(name="Barn", serial="2733333333"),
     "POST /inverters/{inverter_id:uuid}/edit": _always(name="Barn"),
     "POST /inverters/{inverter_id:uuid}/pairing/secret": _login_name,

@@ -46,6 +46,7 @@ from schema.models import (
     SerialRequest,
     TokenPurpose,
 )
+from tests.new_site import new_site
 from tests.people import Cast, Person, allow, login_of, sign_up, the_cast
 from tests.portal_app import RunningPortal, running_portal
 from tests.sharing import on_its_way
@@ -238,6 +239,7 @@ async def target(stage: Stage, route: str) -> dict[str, object]:
         "letter_id": stage.letter,
         "notice_id": stage.notice,
         "owner_id": stage.pending_owner,
+        "site_id": lambda: new_site(stage.portal, stage.cast.ines.account_id),
         "collector_id": lambda: stage.collector(stopped=stopped),
         "request_id": stage.question,
         "grant_id": stage.reader,

@@ -39,6 +39,7 @@ SAYINGS: dict[str, str] = {
     Action.INVITATION_REVOKED: N_("Invitation withdrawn"),
     Action.OWNER_HANDED_OVER: N_("Home handed over to its new owner"),
     Action.OWNER_CHANGED: N_("Installation changed"),
+    Action.SITE_MADE: N_("Site made"),
     Action.INVERTER_ADDED: N_("Inverter added"),
     Action.INVERTER_CHANGED: N_("Inverter changed"),
     Action.INVERTER_DELETED: N_("Inverter deleted"),

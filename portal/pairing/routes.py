@@ -27,6 +27,8 @@ from portal.templating import page, see_other
 from schema.database import reading
 from schema.topics import native
 
+_COOKIE = "pairing"
+
 
 @get("/inverters/{inverter_id:uuid}/pairing")
 async def pairing(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Template:
@@ -37,7 +39,7 @@ async def pairing(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Templ
         found = await service.pairing(session, parts.live_engine, request.user.account_id, inverter_id, now)
     if found is None:
         raise NotFoundException
-    name = _cookie_name(parts)
+    name = cookie_name(_COOKIE, secure=parts.settings.cookie_secure)
     fresh = handover.opened(
         request.cookies.get(name),
         parts.sealer,
@@ -49,13 +51,13 @@ async def pairing(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Templ
     secret = fresh.secret if fresh and shown else None
     context: dict[str, Any] = {"connection": None, "recipes": (), "native_topic": ""}
     if shown is not None:
-        connection = Connection(_broker(parts), shown.name, secret)
+        connection = Connection(broker_of(parts), shown.name, secret)
         context = {"connection": connection, "recipes": recipes(connection), "native_topic": native(shown.name)}
     return page(
         request,
         "pairing/pairing.html",
         headers=NEVER_STORED,
-        cookies=[_cookie(parts, "", 0)] if name in request.cookies else None,
+        cookies=[note_cookie(parts, _COOKIE, "", 0)] if name in request.cookies else None,
         logins=found.logins,
         login=shown,
         **_ladder(found, shown),
@@ -132,21 +134,19 @@ def shown_once(request: VisitorRequest, inverter_id: UUID, credentials: Credenti
         now=parts.now(),
     )
     lifetime_s = int(handover.LIFETIME.total_seconds())
-    return see_other(f"/inverters/{inverter_id}/pairing", cookies=[_cookie(parts, value, lifetime_s)])
+    return see_other(f"/inverters/{inverter_id}/pairing", cookies=[note_cookie(parts, _COOKIE, value, lifetime_s)])
 
 
-def _broker(parts: Parts) -> Broker:
+def broker_of(parts: Parts) -> Broker:
+    """Where devices reach the broker."""
     settings = parts.settings
     return Broker(settings.mqtt_public_host, settings.mqtt_public_port, settings.mqtt_public_tls)
 
 
-def _cookie_name(parts: Parts) -> str:
-    return cookie_name("pairing", secure=parts.settings.cookie_secure)
-
-
-def _cookie(parts: Parts, value: str, max_age_s: int) -> Cookie:
+def note_cookie(parts: Parts, name: str, value: str, max_age_s: int) -> Cookie:
+    """A sealed note in the browser, for our own pages alone; of no age it is taken away."""
     return Cookie(
-        key=_cookie_name(parts),
+        key=cookie_name(name, secure=parts.settings.cookie_secure),
         value=value,
         max_age=max_age_s,
         path="/",

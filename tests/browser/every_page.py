@@ -16,7 +16,7 @@ from tests.route_table import ROWS
 # Parts of pages, streams and data, and the page that wants half a log-in; they have tests of their own.
 _NO_PAGES = {
     "/events", "/inverters/{inverter_id:uuid}/curve", "/inverters/{inverter_id:uuid}/pairing/ladder",
-    "/inverters/{inverter_id:uuid}/logins/list",
+    "/inverters/{inverter_id:uuid}/logins/list", "/sites/{site_id:uuid}/devices",
     "/admin/dead-letters/requests", "/login/code", "/docs", "/docs/{path:str}", "/static/{file_path:path}",
 }  # fmt: skip
 _OF_A_MAIL = {
@@ -57,13 +57,13 @@ async def _invitation(site: Site, owner: Person) -> str:
     return token
 
 
-def every_page(site: Site, owner: Person, admin: Person, ids: Mapping[str, object]) -> list[Look]:
+def every_page(site: Site, owner: Person, admin: Person, installer: Person, ids: Mapping[str, object]) -> list[Look]:
     """All of them. ``ids`` fills the places of paths; several inverters are told apart by the caller."""
     found, ids = [], {"owner_id": owner.owner_id, **ids}
     for row in ROWS:
         if row.method != "GET" or row.for_programs or row.path in _NO_PAGES:
             continue
-        allowed = {"nobody": None, "alice": owner, "ada": admin}
+        allowed = {"nobody": None, "alice": owner, "ines": installer, "ada": admin}
         person = next(person for who, person in allowed.items() if row.answers[who] == "200")
         path = _PLACE.sub(lambda place: str(ids[place[1]]), row.path)
         if row.path in _OF_A_MAIL:

@@ -9,6 +9,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from tests.browser.administered import contested, set_aside, waiting
 from tests.browser.conftest import Household, Opened
 from tests.browser.every_page import Look, every_page
+from tests.browser.on_site import installer, put_up
 from tests.browser.site import PASSWORD, Site
 from tests.visitor import mailed_link
 
@@ -43,7 +44,9 @@ def looks(site: Site, home: Household) -> list[Look]:
     waiting(site, bob, "unauthorized access")
     letter = set_aside(site, home.garage, "refused")
     ids = {"inverter_id": home.garage, "letter_id": letter, "account_id": bob.account_id, "serial": "2788888777"}
-    return every_page(site, home.alice, ada, ids)
+    ines = installer(site, "ines.forms@example.org")
+    ids["site_id"] = put_up(site, ines, "Mill Lane 4")
+    return every_page(site, home.alice, ada, ines, ids)
 
 
 def send(form: Locator) -> None:

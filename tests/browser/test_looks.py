@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.administered import contested, noted, servers, set_aside, waiting
 from tests.browser.conftest import Household, Opened
 from tests.browser.every_page import Look, every_page
+from tests.browser.on_site import installer, put_up
 from tests.browser.site import Site
 
 pytestmark = pytest.mark.browser
@@ -52,12 +53,15 @@ def looks(site: Site, home: Household) -> list[Look]:
     waiting(site, home.alice, "unauthorized access")
     servers(site, home.alice, "no answer in time")
     noted(site, home.alice, {"name": "South", "after": "South roof"})
+    ines = installer(site, "ines.looks@example.org")
+    put_up(site, ines, "Mill Lane 4")
     ids = {
+        "site_id": put_up(site, ines, "The house at the corner of a rather long street"),
         "inverter_id": home.garage, "letter_id": letter, "account_id": home.alice.account_id, "serial": "2788888888",
     }  # fmt: skip
     more = {"balcony": home.balcony, "barn": home.barn}
     return [
-        *every_page(site, home.alice, ada, ids),
+        *every_page(site, home.alice, ada, ines, ids),
         *(Look(None, path) for path in MORE_OPEN),
         *(Look(home.alice, path.format(**more)) for path in MORE_SIGNED_IN),
     ]

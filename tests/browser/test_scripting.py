@@ -14,6 +14,7 @@ from schema.models import Account, ApiKey, Audience, Inverter, LoginSession, Own
 from tests.browser.administered import contested, noted, servers, set_aside, waiting
 from tests.browser.conftest import Opened
 from tests.browser.every_page import Look, every_page
+from tests.browser.on_site import installer, put_up
 from tests.browser.payloads import FOUND, LISTENING, MARK, PAYLOADS
 from tests.browser.site import Person, Site, running_site
 
@@ -95,14 +96,16 @@ def test_no_text_becomes_more_than_text(opened: Opened, nasty: Site) -> None:
     """Each page, for its owner or for the administrator, in lists as on pages of one thing."""
     mallory, ids = _mallory(nasty)
     ada = nasty.person("ada@example.org", admin=True)
-    looks = every_page(nasty, mallory, ada, ids)
+    ines = installer(nasty, "ines@example.org")
+    ids["site_id"] = put_up(nasty, ines, ALL)
+    looks = every_page(nasty, mallory, ada, ines, ids)
     looks += [
         Look(ada, f"/admin/{which}?page={number}") for which in ("users", "inverters", "jobs") for number in (2, 3)
     ]
     looks += [Look(ada, f"/admin/{which}?q=%3Cimg%20zqx%3E%22%27") for which in ("users", "inverters", "mails", "log")]
     dialogs: list[str] = []
     found, shown = {}, set()
-    for person in (None, mallory, ada):
+    for person in (None, mallory, ines, ada):
         watched = opened(person)
         watched.context.add_init_script(LISTENING)
         page = watched.page("about:blank")
@@ -117,7 +120,7 @@ def test_no_text_becomes_more_than_text(opened: Opened, nasty: Site) -> None:
     assert found == {}
     assert dialogs == []
     # The test would prove nothing if the texts stood nowhere.
-    assert {"/", "/inverters", "/account", "/account/keys", "/account/devices", "/account/activity"} <= shown
+    assert {"/", "/inverters", "/account", "/account/keys", "/account/devices", "/account/activity", "/sites"} <= shown
     assert {"/admin/users", "/admin/inverters", "/admin/jobs", "/admin/mails", "/admin/dead-letters"} <= shown
 
 

@@ -7,8 +7,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from portal.app import PAGES_OPEN, PAGES_SIGNED_IN
+from schema.models import Account
 from tests.people import Cast, the_cast
 from tests.portal_app import running_portal
 from tests.portal_letters import put
@@ -96,6 +98,23 @@ async def test_no_page_of_an_owner_has_english_words_in_german(cast: Cast) -> No
                 left[path, person.name] = words
 
     assert left == {}
+
+
+async def test_no_page_of_an_installer_has_english_words_in_german(cast: Cast) -> None:
+    """The list of sites, a site before and after its first device, the sheet, and what a wrong form says."""
+    async with cast.portal.parts.sessions.begin() as session:
+        await session.execute(update(Account).where(Account.id == cast.ines.account_id).values(is_installer=True))
+    answers = [await cast.ines.get("/sites", **GERMAN)]
+    site = (await cast.ines.post("/sites", name="Mühlweg 4")).headers["location"]
+    answers.append(await cast.ines.get(site, **GERMAN))
+    await cast.ines.post(f"{site}/devices", serial="2733333333", name="Dach")
+    answers += [await cast.ines.get(path, **GERMAN) for path in (site, f"{site}/settings", f"{site}/settings")]
+    cast.ines.http.headers["accept-language"] = "de"
+    answers += [await cast.ines.post("/sites", name="Mühlweg 4"), await cast.ines.post("/sites", name="")]
+    answers.append(await cast.ines.post(f"{site}/devices", serial="2733333333"))
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [422] * 3
+    assert {words for answer in answers for words in english_in(answer.text)} == set()
 
 
 async def test_the_marker_words_find_english(cast: Cast) -> None:

@@ -107,8 +107,8 @@ async def test_every_form_keeps_the_same_promises(cast: Cast, path: str, typed: 
 def test_every_page_behind_the_log_in_is_in_this_test() -> None:
     """A page that somebody adds must be added to the list above, or be named here with its own test."""
     own_tests = {"/account/email/confirm", "/account/security/off", "/admin", "/events", "/inverters/{roof}/curve"}
-    # The administrator's pages keep other promises: tests/integration/test_admin_letters.py.
-    administration = "/admin/"
+    # Pages of administrators and installers keep other promises: test_admin_letters.py, test_sites.py.
+    others = ("/admin/", "/sites")
 
     behind = [
         (
@@ -123,8 +123,8 @@ def test_every_page_behind_the_log_in_is_in_this_test() -> None:
         for method in handler.http_methods
         for path in handler.paths
     ]
-    pages = {path for method, path in behind if method == "GET" and not path.startswith(administration)}
-    forms = {path for method, path in behind if method == "POST" and not path.startswith(administration)}
+    pages = {path for method, path in behind if method == "GET" and not path.startswith(others)}
+    forms = {path for method, path in behind if method == "POST" and not path.startswith(others)}
 
     assert pages - own_tests == set(PAGES)
     assert forms == {path for path, _ in FORMS}

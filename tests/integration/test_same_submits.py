@@ -1,13 +1,14 @@
 """Many equal forms at once are one row and one mail: whoever presses twice, or fifty times, has done it once."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from schema.models import Account, Base, EmailToken, Grant, Inverter, Login, Owner
 from tests.at_once import AT_ONCE
@@ -114,6 +115,21 @@ async def test_an_inverter(portal: RunningPortal, alice: Person) -> None:
 
     assert added == {303: 1, 422: AT_ONCE - 1}
     assert await count(portal, Inverter, Login) == [1, 1]
+
+
+async def test_a_site_and_its_device(portal: RunningPortal, alice: Person) -> None:
+    """One site, and one device of it with one login; the others are shown them."""
+    await signed_in(portal, alice)
+    async with portal.parts.sessions.begin() as session:
+        await session.execute(update(Account).values(is_installer=True))
+
+    made = await many(alice, "/sites", name="Mill Lane 4")
+    site = re.search(r'href="(/sites/[0-9a-f-]+)"', (await alice.get("/sites")).text)
+    assert site
+    added = await many(alice, f"{site[1]}/devices", serial="2711111111")
+
+    assert made == added == {303: 1, 422: AT_ONCE - 1}
+    assert await count(portal, Owner, Grant, Inverter, Login) == [2, 2, 1, 1]
 
 
 async def test_a_changed_password(portal: RunningPortal, alice: Person) -> None:
