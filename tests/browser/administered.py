@@ -8,6 +8,7 @@ from portal import audit
 from portal.audit import Action
 from schema.models import (
     ClaimState,
+    Collector,
     DeadLetter,
     Feed,
     Inverter,
@@ -91,6 +92,17 @@ def servers(site: Site, person: Person, text: str) -> None:
             updated_at=now, last_error=text[:300],
         ),
     )  # fmt: skip
+
+
+def collector(site: Site, text: str) -> UUID:
+    """A collector's identity, used from where it may not come from."""
+    now = datetime.now(UTC)
+    row = Collector(
+        id=uuid4(), name=text, hint="deyec_ABCDEF", key_hash=uuid4().hex, networks="192.0.2.0/24", created_at=now,
+        expires_at=now + timedelta(days=30), refused_at=now, refused_from="203.0.113.7", stopped_at=now,
+    )  # fmt: skip
+    site.add(row)
+    return row.id
 
 
 async def _instead(site: Site, place: OwnerPlacement) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from portal.sites import service
 from portal.sites.forms import NewDevice, NewSite
-from schema.models import Account, Rung
+from schema.models import Account, Inverter, Rung
 from tests.browser.site import Person, Site
 
 
@@ -40,8 +40,10 @@ async def _put_up(site: Site, ines: Person, name: str) -> tuple[UUID, list[UUID]
         wanted = NewSite.model_construct(name=name)
         site_id = await service.make(session, ines.account_id, wanted, zone="Europe/Berlin", now=now)
         for number in range(3):
-            device = NewDevice.model_construct(serial=f"279000000{number}", name=name)
+            device = NewDevice(serial=f"279000000{number}", name="Roof")
             added = await service.add_device(session, ines.account_id, site_id, device, now=now)
             assert added is not None
             made.append(added.inverter_id)
+        # Longer than a form takes, where that is what is asked for.
+        await session.execute(update(Inverter).where(Inverter.owner_id == site_id).values(name=name))
     return site_id, made

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.browser.administered import contested, set_aside, waiting
+from tests.browser.administered import collector, contested, set_aside, waiting
 from tests.browser.conftest import Household, Opened
 from tests.browser.every_page import Look, every_page
 from tests.browser.on_site import installer, put_up
@@ -43,8 +43,14 @@ def looks(site: Site, home: Household) -> list[Look]:
     contested(site, home.alice, bob, serial="2788888777", name="Barn")
     waiting(site, bob, "unauthorized access")
     letter = set_aside(site, home.garage, "refused")
-    ids = {"inverter_id": home.garage, "letter_id": letter, "account_id": bob.account_id, "serial": "2788888777"}
+    ids: dict[str, object] = {
+        "inverter_id": home.garage,
+        "letter_id": letter,
+        "account_id": bob.account_id,
+        "serial": "2788888777",
+    }
     ines = installer(site, "ines.forms@example.org")
+    ids["collector_id"] = collector(site, "forms")
     ids["site_id"] = put_up(site, ines, "Mill Lane 4")
     return every_page(site, home.alice, ada, ines, ids)
 

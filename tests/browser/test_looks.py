@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.administered import contested, noted, servers, set_aside, waiting
+from tests.browser.administered import collector, contested, noted, servers, set_aside, waiting
 from tests.browser.conftest import Household, Opened
 from tests.browser.every_page import Look, every_page
 from tests.browser.on_site import installer, put_up
@@ -56,6 +56,7 @@ def looks(site: Site, home: Household) -> list[Look]:
     ines = installer(site, "ines.looks@example.org")
     put_up(site, ines, "Mill Lane 4")
     ids = {
+        "collector_id": collector(site, "the house of a rather long name"),
         "site_id": put_up(site, ines, "The house at the corner of a rather long street"),
         "inverter_id": home.garage, "letter_id": letter, "account_id": home.alice.account_id, "serial": "2788888888",
     }  # fmt: skip

@@ -11,7 +11,7 @@ from playwright.sync_api import Dialog, Page
 from sqlalchemy import update
 
 from schema.models import Account, ApiKey, Audience, Inverter, LoginSession, Owner
-from tests.browser.administered import contested, noted, servers, set_aside, waiting
+from tests.browser.administered import collector, contested, noted, servers, set_aside, waiting
 from tests.browser.conftest import Opened
 from tests.browser.every_page import Look, every_page
 from tests.browser.on_site import installer, put_up
@@ -97,6 +97,7 @@ def test_no_text_becomes_more_than_text(opened: Opened, nasty: Site) -> None:
     mallory, ids = _mallory(nasty)
     ada = nasty.person("ada@example.org", admin=True)
     ines = installer(nasty, "ines@example.org")
+    ids["collector_id"] = collector(nasty, ALL)
     ids["site_id"] = put_up(nasty, ines, ALL)
     looks = every_page(nasty, mallory, ada, ines, ids)
     looks += [
