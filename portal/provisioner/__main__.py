@@ -1,6 +1,6 @@
 """``python -m portal.provisioner``: runs until stopped; ``--once`` does one full pass and exits.
 
-Its commands (``orphans``) may be given beside one that runs: they do what a person has named, and exit.
+Its commands (``orphans``, ``move``) may be given beside one that runs: they do what a person has named, and exit.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 
 import structlog
 
-from portal.provisioner import orphan_command
+from portal.provisioner import move_command, orphan_command
 from portal.provisioner.app import Provisioner, open_provisioner
 from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder
 from portal.provisioner.commands import CannotDo
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(act=None)
     commands = parser.add_subparsers(title="commands for a person", metavar="COMMAND")
     orphan_command.add_to(commands)
+    move_command.add_to(commands)
     return parser
 
 
@@ -83,6 +84,9 @@ def main() -> int:
     except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish, CannotDo) as fault:
         print(fault, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # A command that looks on: what it asked for goes on without it.
+        return 130
     return 0
 
 
