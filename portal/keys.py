@@ -18,6 +18,7 @@ class KeyUse(StrEnum):
     API_KEYS = "api-keys"
     COLLECTOR_KEYS = "collector-keys"
     COLLECTOR_SERIALS = "collector-serials"
+    KNOWN_BROWSERS = "known-browsers"
 
 
 def derived(auth_secret: str, use: KeyUse) -> str:

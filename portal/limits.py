@@ -114,4 +114,9 @@ async def invitation_asked(connection: Connection, account_id: UUID) -> None:
 def refuse_for(wait: timedelta) -> None:
     """Raises ``TooManyRequestsException`` where there is something to wait for."""
     if wait > NO_WAIT:
-        raise TooManyRequestsException(headers={"Retry-After": str(ceil(wait.total_seconds()))})
+        raise TooManyRequestsException(headers=retry_after(wait))
+
+
+def retry_after(wait: timedelta) -> dict[str, str]:
+    """What 429 says of when to come again."""
+    return {"Retry-After": str(ceil(wait.total_seconds()))}

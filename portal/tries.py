@@ -48,12 +48,16 @@ class Tries:
         on SQLite it would wait for you.
         """
         # A flood of refused tries costs a look each and keeps no writer waiting.
-        async with reading(self.sessions) as session:
-            seen = await self._seen(session, limit.kind, key, now)
-        if seen and seen.count >= limit.most:
-            return seen.ends_at - now
+        if wait := await self.left(limit, key, now=now):
+            return wait
         async with self.sessions.begin() as session:
             return await self.counted(session, limit, key, now=now)
+
+    async def left(self, limit: Limit, key: str, *, now: datetime) -> timedelta:
+        """Zero while tries are left, else how long to wait; counts nothing."""
+        async with reading(self.sessions) as session:
+            seen = await self._seen(session, limit.kind, key, now)
+        return seen.ends_at - now if seen and seen.count >= limit.most else NO_WAIT
 
     async def counted(self, session: AsyncSession, limit: Limit, key: str, *, now: datetime) -> timedelta:
         """``wait`` inside the caller's transaction: on PostgreSQL others of this key wait until it ends."""
@@ -84,12 +88,6 @@ class Tries:
         async with reading(self.sessions) as session:
             seen = await self._seen(session, kind, key, now)
         return seen.count if seen else 0
-
-    async def last(self, kind: str, key: str, *, now: datetime) -> datetime | None:
-        """When the newest try of the window that is open now was made."""
-        async with reading(self.sessions) as session:
-            seen = await self._seen(session, kind, key, now)
-        return seen.last_at if seen else None
 
     async def forget(self, kind: str, key: str) -> None:
         """This key starts afresh."""

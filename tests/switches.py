@@ -13,11 +13,10 @@ from tests.control import (
     PROXIES_TESTS,
     REFUSAL,
     TRIES_TESTS,
-    UNIT,
     Control,
     control,
 )
-from tests.switches_accounts import OWNERS
+from tests.switches_accounts import GUESSING, OWNERS
 from tests.switches_inside import PASSWORDS, SESSIONS
 from tests.switches_sharing import SHARING
 
@@ -157,17 +156,11 @@ LIMITS = (
     control(
         "tries per address and account",
         "portal.throttle",
-        "return await self.tries.wait(TRIES, pair, now=now)",
-        "return timedelta(0)",
+        "return wait or await self.tries.wait(TRIES, pair, now=now)",
+        "return wait",
         f"{LIMITS_TESTS}a_list_of_stolen_passwords_gets_five_looks",
     ),
-    control(
-        "an account that is guessed at gets slower",
-        "portal.throttle",
-        "if last and now - last < SLOW_SPACING:",
-        "if False:",
-        f"{UNIT}test_throttle.py::test_an_account_that_is_guessed_at_gets_slower_but_is_never_locked",
-    ),
+    *GUESSING,
     control(
         "requests per address",
         "portal.limits",

@@ -8,6 +8,55 @@ BUDGET_TESTS = f"{INTEGRATION}test_mail_budget.py::test_"
 MAIL_TESTS = f"{INTEGRATION}test_portal_mail.py::test_"
 APPOINTING_TESTS = f"{INTEGRATION}test_appointing.py::test_"
 
+GUESSING_TESTS = f"{INTEGRATION}test_guard_guessing.py::test_"
+THROTTLE_TESTS = "tests/unit/portal/test_throttle.py::test_"
+
+GUESSING = (
+    control(
+        "an account that is guessed at gets slower",
+        "portal.throttle",
+        "if standing is Standing.STRANGER:",
+        "if False:",
+        f"{GUESSING_TESTS}of_many_callers_at_once_one_in_half_a_minute_is_heard",
+        f"{THROTTLE_TESTS}an_account_that_is_guessed_at_gets_slower_but_is_never_locked",
+    ),
+    control(
+        "who guesses all day gets slower still",
+        "portal.throttle",
+        "_PACES = ((IN_AN_HOUR, SLOW), (IN_A_DAY, SLOWER))",
+        "_PACES = ((IN_AN_HOUR, SLOW),)",
+        f"{THROTTLE_TESTS}who_guesses_all_day_gets_slower_still",
+    ),
+    control(
+        "a known browser is no stranger",
+        "portal.accounts.at_the_door",
+        "if number := known_browsers.number_of(request, key):",
+        "if number := None:",
+        f"{GUESSING_TESTS}a_browser_that_was_here_before_is_not_slowed_by_strangers",
+    ),
+    control(
+        "nobody makes a mark",
+        "portal.accounts.known_browsers",
+        "if not compare_digest(proof, _proof(request, start, account)):",
+        "if not proof:",
+        f"{GUESSING_TESTS}a_mark_is_of_one_account_and_nobody_makes_one",
+    ),
+    control(
+        "a mark has an end",
+        "portal.accounts.known_browsers",
+        "return parts_of(request).now() - given_at < LIFETIME",
+        "return bool(given_at)",
+        f"{GUESSING_TESTS}a_mark_is_of_one_account_and_nobody_makes_one",
+    ),
+    control(
+        "a stolen cookie guesses slowly",
+        "portal.throttle",
+        "return await self.tries.wait(PROOFS, account, now=now)",
+        "return NO_WAIT",
+        f"{GUESSING_TESTS}a_stolen_cookie_does_not_guess_from_everywhere",
+    ),
+)
+
 OWNERS = (
     control(
         "who signed up early is no administrator",

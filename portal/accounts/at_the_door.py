@@ -1,23 +1,38 @@
 """Log-in, for pages and for programs: the pause between tries, the password, the new session."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from litestar import Request
+from litestar.exceptions import TooManyRequestsException
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal import audit, limits
-from portal.accounts import service, sessions
+from portal.accounts import known_browsers, service, sessions
 from portal.accounts.forms import email_key
 from portal.audit import Action
 from portal.parts import Parts, parts_of
+from portal.throttle import Standing
+from portal.words import N_
 from schema.database import reading
 from schema.models import Account, Audience, LoginSession
 
 _log = structlog.get_logger(__name__)
+
+GUESSED_AT = N_(
+    "Passwords are being tried for this address from elsewhere, so new devices have to wait. A device on which you "
+    "have logged in before need not, and a new password by mail lets this one in."
+)
+
+
+class GuessedAt(TooManyRequestsException):
+    """Strangers are guessing at this account, and the caller is none who is known: nothing was checked."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(GUESSED_AT, headers=limits.retry_after(wait))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +48,8 @@ async def enter(
 ) -> LoginSession | CodeWanted | None:
     """A new session, or None: unknown address, wrong password or unconfirmed address, which nobody can tell apart.
 
-    ``CodeWanted`` where the password alone is not enough. Raises ``TooManyRequestsException`` with the seconds to wait;
-    then nothing was checked.
+    ``CodeWanted`` where the password alone is not enough. Raises ``TooManyRequestsException`` with the seconds to wait,
+    ``GuessedAt`` among them; then nothing was checked.
     """
     parts, key, now = parts_of(request), email_key(email.strip()), parts_of(request).now()
     account, fits = await tried(request, email, password)
@@ -75,24 +90,41 @@ async def admit(
     return row
 
 
-async def tried(request: Request[Any, Any, Any], email: str, password: str) -> tuple[Account | None, bool]:
-    """The account of this address and whether it may enter with this password; a wrong one is counted.
+async def tried(
+    request: Request[Any, Any, Any], email: str, password: str, *, signed_in: bool = False
+) -> tuple[Account | None, bool]:
+    """The account of this address and whether it may enter with this password; each try is counted.
 
-    Also for forms that ask a signed-in person for the password again: whoever has stolen a cookie must not guess there
-    what log-in slows down. Raises ``TooManyRequestsException`` with the seconds to wait; then nothing was checked.
+    ``signed_in`` is for forms that ask a signed-in person for the own password again: whoever has stolen a cookie must
+    not guess there what log-in slows down, and strangers must not keep its owner from it. Raises
+    ``TooManyRequestsException`` with the seconds to wait, ``GuessedAt`` where it is strangers who have to; then nothing
+    was checked.
     """
-    parts = parts_of(request)
-    address, key, now = limits.address_of(request), email_key(email.strip()), parts.now()
-    limits.refuse_for(await parts.throttle.try_now(address, key, now))
+    parts, key, now = parts_of(request), email_key(email.strip()), parts_of(request).now()
+    caller, standing = limits.address_of(request), Standing.SIGNED_IN
+    if not signed_in:
+        caller, standing = await _caller(request, key, now)
+    wait = await parts.throttle.try_now(caller, key, now, standing)
+    if wait and standing is Standing.STRANGER and await parts.throttle.is_others_doing(caller, key, now):
+        raise GuessedAt(wait)
+    limits.refuse_for(wait)
     async with reading(parts.sessions) as session:
         account = await service.find(session, email.strip())
     # A password costs the same whether there is an account or not.
     fits = await parts.passwords.fits(account.password_hash if account else None, password)
     if account is None or not fits or account.verified_at is None or account.disabled_at is not None:
-        await parts.throttle.failed(key, now)
         return account, False
-    await parts.throttle.succeeded(address, key)
+    await parts.throttle.succeeded(caller, key, now)
     return account, True
+
+
+async def _caller(request: Request[Any, Any, Any], key: str, now: datetime) -> tuple[str, Standing]:
+    """As whose a log-in's tries are counted."""
+    address = limits.address_of(request)
+    if number := known_browsers.number_of(request, key):
+        return number, Standing.KNOWN
+    known = await parts_of(request).throttle.is_known(address, key, now)
+    return address, Standing.KNOWN if known else Standing.STRANGER
 
 
 async def _note_refusal(

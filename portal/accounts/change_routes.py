@@ -43,7 +43,7 @@ async def change_password(request: VisitorRequest) -> Template | Redirect:
         not_about(typed.password, visitor.email, visitor.display_name)
     except ValueError as refused:
         return page(request, "accounts/password.html", status=422, form=form.wrong("password", str(refused)))
-    account, fits = await tried(request, visitor.email, typed.old_password)
+    account, fits = await tried(request, visitor.email, typed.old_password, signed_in=True)
     if account is None or not fits:
         form = form.wrong("old_password", _("That is not your password."))
         return page(request, "accounts/password.html", status=422, form=form)

@@ -43,7 +43,7 @@ async def prove(request: VisitorRequest) -> Template | Redirect:
     typed = check(Proof, form := await submitted(request))
     if isinstance(typed, Submitted):
         return page(request, _TEMPLATE, status=422, form=typed, factor=await _has_factor(request))
-    account, fits = await tried(request, request.user.email, typed.password)
+    account, fits = await tried(request, request.user.email, typed.password, signed_in=True)
     if account is None or not fits:
         return await _refused(request, form.wrong("password", _("That is not your password.")))
     if account.totp_sealed is not None:

@@ -9,8 +9,9 @@ from litestar.response import Redirect, Template
 
 from portal import audit, limits
 from portal.accounts import mailed_tokens, service, sessions
-from portal.accounts.at_the_door import CodeWanted, enter
-from portal.accounts.forms import Confirmation, LogIn, MailMe, NewPassword, SignUp
+from portal.accounts.at_the_door import GUESSED_AT, CodeWanted, GuessedAt, enter
+from portal.accounts.forms import Confirmation, LogIn, MailMe, NewPassword, SignUp, email_key
+from portal.accounts.known_browsers import marked
 from portal.accounts.mailed_tokens import TokenSpent
 from portal.accounts.second_door import to_the_second_door
 from portal.audit import Action
@@ -153,7 +154,7 @@ async def new_password(request: AnyRequest) -> Template | Redirect:
     password_hash = await parts.passwords.hashed(typed.password)
     try:
         async with parts.sessions.begin() as session:
-            await service.set_password(
+            account = await service.set_password(
                 session,
                 typed.token,
                 password_hash,
@@ -163,7 +164,7 @@ async def new_password(request: AnyRequest) -> Template | Redirect:
     except TokenSpent:
         return spent(request, TokenPurpose.RESET)
     parts.mailer.wake()
-    return see_other("/login?notice=password")
+    return see_other("/login?notice=password", cookies=[marked(request, account)])
 
 
 @get("/login")
@@ -182,12 +183,17 @@ async def log_in(request: AnyRequest) -> Template | Redirect:
     typed = check(LogIn, form := await submitted(request))
     if isinstance(typed, Submitted):
         return page(request, "accounts/login.html", status=422, form=typed, notice="")
-    row = await enter(request, typed.email, typed.password, Audience.PAGE)
+    try:
+        row = await enter(request, typed.email, typed.password, Audience.PAGE)
+    except GuessedAt as refused:
+        form = form.wrong("", _(GUESSED_AT))
+        return page(request, "accounts/login.html", status=429, headers=refused.headers, form=form, notice="")
     if isinstance(row, CodeWanted):
-        return to_the_second_door(request, row, then=typed.next)
+        return to_the_second_door(request, row, then=typed.next, known=marked(request, email_key(typed.email.strip())))
     if row is None:
         return page(request, "accounts/login.html", status=422, form=form.wrong("", _(_NO_LOG_IN)), notice="")
-    return see_other(safe_next(typed.next), cookies=[auth_of(request).page_cookie(row)])
+    cookies = [auth_of(request).page_cookie(row), marked(request, email_key(typed.email.strip()))]
+    return see_other(safe_next(typed.next), cookies=cookies)
 
 
 @post("/logout")

@@ -58,13 +58,13 @@ def factor_keys(parts: Parts) -> FactorKeys:
     return FactorKeys(parts.sealer, derived(parts.settings.auth_secret.get_secret_value(), KeyUse.RECOVERY_CODES))
 
 
-def to_the_second_door(request: AnyRequest, wanted: CodeWanted, *, then: str) -> Redirect:
-    """The answer to a right password where a code is wanted too."""
+def to_the_second_door(request: AnyRequest, wanted: CodeWanted, *, then: str, known: Cookie) -> Redirect:
+    """The answer to a right password where a code is wanted too; ``known`` goes along."""
     parts = parts_of(request)
     until = (parts.now() + LIFETIME).timestamp()
     note = json.dumps([str(wanted.account_id), _mark(parts, wanted.password_hash), safe_next(then), until])
     value = base64.urlsafe_b64encode(parts.sealer.seal(note, row=_ROW)).decode()
-    return see_other(PATH, cookies=[_cookie(parts, value, int(LIFETIME.total_seconds()))])
+    return see_other(PATH, cookies=[_cookie(parts, value, int(LIFETIME.total_seconds())), known])
 
 
 @get(PATH)

@@ -163,10 +163,10 @@ async def forgotten_password(session: AsyncSession, email: str, *, links: Mailed
 
 async def set_password(
     session: AsyncSession, token: str, password_hash: str, *, links: MailedLinks, now: datetime
-) -> None:
+) -> str:
     """Set the password, log every device out, say so by mail. The link came by mail, so it confirms the address too.
 
-    Raises ``TokenSpent``.
+    Returns the address's key. Raises ``TokenSpent``.
     """
     account_id = await mailed_tokens.redeem(session, token, purpose=TokenPurpose.RESET, key=links.key, now=now)
     account = await session.get(Account, account_id)
@@ -185,6 +185,7 @@ async def set_password(
         now=now,
         always=True,
     )
+    return account.email_key
 
 
 async def keep_hash(session: AsyncSession, account_id: UUID, password_hash: str, *, instead_of: str) -> None:
