@@ -13,7 +13,7 @@ from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from portal import errors, health, words
+from portal import errors, health, limits, words
 from portal.accounts import api as accounts_api
 from portal.accounts import (
     change_routes,
@@ -183,6 +183,7 @@ def _routers(auth: Auth, gate: DefineMiddleware) -> list[Router]:
             "/",
             route_handlers=PAGES_SIGNED_IN,
             include_in_schema=False,
+            guards=[limits.not_too_many_acts],
             middleware=[auth.pages.middleware, Spoken, gate],
         ),
         # No cookie opens these, so no foreign page can ride on one: they need no form token.

@@ -37,6 +37,17 @@ SERIALS_OF_ONE = Limit("serials.account", 20, _HOUR)
 SERIALS_OF_ADDRESS = Limit("serials.address", 60, _HOUR)
 # Mails to addresses of strangers, by somebody who has logged in.
 INVITATIONS_OF_ONE = Limit("invitations.account", 30, timedelta(days=1))
+# What one signed-in account sends in forms: more than hands do, less than keeps a database busy.
+ACTS_OF_ONE = Limit("acts.account", 120, _MINUTE)
+# Nothing leaves the audit log by itself; an installer's busiest day is some hundreds.
+ACTS_OF_ONE_A_DAY = Limit("acts.account_a_day", 3000, timedelta(days=1))
+# Those of them that tell the account's own mailbox, whatever else came there.
+MAILED_ACTS_OF_ONE = Limit("acts.mailed", 20, _HOUR)
+# An option of routes that get rid of somebody: who has copied a cookie must not use up what its owner needs for that.
+# They are counted by address, or by what they ask for.
+OWN_LIMITS = "own_limits"
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class PerAddress:
@@ -61,6 +72,7 @@ LOG_IN = _per_address("log_in", 30, _MINUTE)
 SIGN_UP = _per_address("sign_up", 60, _HOUR)
 MAIL_ME = _per_address("mail_me", 30, _HOUR)
 TOKENS = _per_address("tokens", 30, _MINUTE)
+ENDING = _per_address("ending", 30, _MINUTE)
 COLLECTORS = _per_address("collectors", 600, _MINUTE)
 
 
@@ -94,6 +106,21 @@ async def not_too_many_of_one(connection: Connection, _: BaseRouteHandler) -> No
     Raises ``TooManyRequestsException``.
     """
     await ask(connection, LOOK_UPS_OF_ONE, str(connection.user.account_id))
+
+
+async def not_too_many_acts(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A guard around all that signed-in people send. Raises ``TooManyRequestsException``."""
+    if connection.scope.get("method") not in _SAFE and not handler.opt.get(OWN_LIMITS):
+        for limit in (ACTS_OF_ONE, ACTS_OF_ONE_A_DAY):
+            await ask(connection, limit, str(connection.user.account_id))
+
+
+async def not_too_many_mails(connection: Connection, _: BaseRouteHandler) -> None:
+    """A guard for acts that their own account is told of by mail, however many there were. Stands behind the others.
+
+    Raises ``TooManyRequestsException``.
+    """
+    await ask(connection, MAILED_ACTS_OF_ONE, str(connection.user.account_id))
 
 
 async def serial_asked(connection: Connection, account_id: UUID) -> None:

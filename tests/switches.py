@@ -16,7 +16,7 @@ from tests.control import (
     Control,
     control,
 )
-from tests.switches_accounts import GUESSING, OWNERS
+from tests.switches_accounts import ACTS, GUESSING, OWNERS
 from tests.switches_inside import PASSWORDS, SESSIONS
 from tests.switches_sharing import SHARING
 
@@ -161,6 +161,7 @@ LIMITS = (
         f"{LIMITS_TESTS}a_list_of_stolen_passwords_gets_five_looks",
     ),
     *GUESSING,
+    *ACTS,
     control(
         "requests per address",
         "portal.limits",

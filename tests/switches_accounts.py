@@ -57,6 +57,32 @@ GUESSING = (
     ),
 )
 
+ROUTE_LIMITS_TESTS = f"{INTEGRATION}test_route_limits.py::test_"
+
+ACTS = (
+    control(
+        "what signed-in people send is counted",
+        "portal.app",
+        "            guards=[limits.not_too_many_acts],\n",
+        "",
+        f"{ROUTE_LIMITS_TESTS}every_act_asks_how_often",
+    ),
+    control(
+        "mails that an account causes itself are counted",
+        "portal.limits",
+        "    await ask(connection, MAILED_ACTS_OF_ONE, str(connection.user.account_id))\n",
+        "",
+        f"{ROUTE_LIMITS_TESTS}every_act_asks_how_often",
+    ),
+    control(
+        "a full limit is heeded",
+        "portal.limits",
+        "    if wait > NO_WAIT:\n",
+        "    if wait < NO_WAIT:\n",
+        f"{ROUTE_LIMITS_TESTS}every_limit_is_heeded",
+    ),
+)
+
 OWNERS = (
     control(
         "who signed up early is no administrator",

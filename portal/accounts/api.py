@@ -80,9 +80,10 @@ async def log_in(request: Request[Any, Any, Any], data: URLEncodedBody[PasswordF
     "/auth/jwt/logout",
     operation_id="logOut",
     status_code=204,
+    middleware=[limits.ENDING],
     tags=["Log-in"],
     summary="End the token that asks",
-    raises=[PermissionDeniedException],
+    raises=[PermissionDeniedException, TooManyRequestsException],
 )
 async def log_out(request: VisitorRequest) -> None:
     """It opens nothing from now on; other tokens of the account live on."""

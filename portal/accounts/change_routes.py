@@ -32,7 +32,7 @@ async def password_form(request: VisitorRequest) -> Template:
     return page(request, "accounts/password.html", form=EMPTY)
 
 
-@post("/account/password", guards=[fresh_enough], middleware=[limits.LOG_IN])
+@post("/account/password", guards=[fresh_enough], middleware=[limits.LOG_IN], opt={limits.OWN_LIMITS: True})
 async def change_password(request: VisitorRequest) -> Template | Redirect:
     """Set another password; this device stays, every other one is logged out."""
     parts, visitor = parts_of(request), request.user

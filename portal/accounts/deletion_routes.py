@@ -33,7 +33,7 @@ async def delete_form(request: VisitorRequest) -> Template:
     return await _delete_page(request, EMPTY)
 
 
-@post("/account/delete", guards=[fresh_enough])
+@post("/account/delete", guards=[fresh_enough, limits.not_too_many_mails])
 async def ask_for_deletion(request: VisitorRequest) -> Template | Redirect:
     """Delete the account in seven days. Until then everything works as before."""
     parts, now = parts_of(request), parts_of(request).now()

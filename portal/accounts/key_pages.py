@@ -8,7 +8,7 @@ from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
-from portal import audit, letters
+from portal import audit, letters, limits
 from portal.accounts import api_keys, shown_once
 from portal.accounts.api_keys import NameTaken, TooManyKeys
 from portal.accounts.factor_forms import KEY_DAYS, NewKey, Nothing
@@ -36,7 +36,7 @@ async def keys(request: VisitorRequest) -> Template:
     return await _page(request, EMPTY)
 
 
-@post(KEYS, guards=[fresh_enough])
+@post(KEYS, guards=[fresh_enough, limits.not_too_many_mails])
 async def make(request: VisitorRequest) -> Template | Redirect:
     """Make a key."""
     typed = check(NewKey, form := await submitted(request))

@@ -8,7 +8,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
-from portal import audit
+from portal import audit, limits
 from portal.accounts import profile, sessions, zones
 from portal.accounts.devices import described
 from portal.accounts.settings_forms import Profile
@@ -58,6 +58,9 @@ async def save_profile(request: VisitorRequest) -> Template | Redirect:
     return see_other("/account?notice=saved")
 
 
+_ENDING: dict[str, Any] = {"middleware": [limits.ENDING], "opt": {limits.OWN_LIMITS: True}}
+
+
 @get("/account/devices")
 async def devices(request: VisitorRequest, notice: FromQuery[str] = "") -> Template:
     """Where this account is signed in."""
@@ -82,7 +85,7 @@ async def devices(request: VisitorRequest, notice: FromQuery[str] = "") -> Templ
     return page(request, "accounts/devices.html", devices=shown, notice=_said(notice))
 
 
-@post("/account/devices/{device_id:uuid}/end")
+@post("/account/devices/{device_id:uuid}/end", **_ENDING)
 async def end_device(request: VisitorRequest, device_id: FromPath[UUID]) -> Redirect:
     """Log one device out, this one too if it is chosen."""
     parts, visitor = parts_of(request), request.user
@@ -102,7 +105,7 @@ async def end_device(request: VisitorRequest, device_id: FromPath[UUID]) -> Redi
     return see_other("/account/devices?notice=ended")
 
 
-@post("/account/devices/end-others")
+@post("/account/devices/end-others", **_ENDING)
 async def end_other_devices(request: VisitorRequest) -> Redirect:
     """Log every device out but this one."""
     parts, visitor = parts_of(request), request.user
@@ -114,7 +117,7 @@ async def end_other_devices(request: VisitorRequest) -> Redirect:
     return see_other("/account/devices?notice=others", cookies=auth_of(request).renewed_cookies(here))
 
 
-@post("/account/devices/end-all")
+@post("/account/devices/end-all", **_ENDING)
 async def end_every_device(request: VisitorRequest) -> Redirect:
     """Log every device out, this one too."""
     parts, visitor = parts_of(request), request.user

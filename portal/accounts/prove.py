@@ -37,7 +37,7 @@ async def prove_form(request: VisitorRequest) -> Template:
     return page(request, _TEMPLATE, form=Submitted({"next": wanted, "again": again}), factor=await _has_factor(request))
 
 
-@post(PROVE, middleware=[limits.LOG_IN])
+@post(PROVE, middleware=[limits.LOG_IN], opt={limits.OWN_LIMITS: True})
 async def prove(request: VisitorRequest) -> Template | Redirect:
     """From now on this device's log-in is fresh for ten minutes."""
     typed = check(Proof, form := await submitted(request))

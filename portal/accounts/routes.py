@@ -77,7 +77,7 @@ async def confirm_form(request: AnyRequest, token: FromQuery[str] = "") -> Templ
     return page(request, "accounts/verify.html", token=token, headers=NO_REFERRER)
 
 
-@post("/verify")
+@post("/verify", middleware=[limits.TOKENS])
 async def confirm(request: AnyRequest) -> Template | Redirect:
     """Confirm the address."""
     parts = parts_of(request)
@@ -196,7 +196,7 @@ async def log_in(request: AnyRequest) -> Template | Redirect:
     return see_other(safe_next(typed.next), cookies=cookies)
 
 
-@post("/logout")
+@post("/logout", middleware=[limits.ENDING], opt={limits.OWN_LIMITS: True})
 async def log_out(request: VisitorRequest) -> Redirect:
     """End this device's session."""
     parts = parts_of(request)

@@ -11,7 +11,7 @@ from litestar import get, post
 from litestar.response import Redirect, Template
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from portal import audit, letters
+from portal import audit, letters, limits
 from portal.accounts import second_factor, sessions, shown_once, totp
 from portal.accounts.factor_forms import NewCodes, Nothing, SwitchOn
 from portal.accounts.fresh import fresh_enough
@@ -50,7 +50,7 @@ async def on_form(request: VisitorRequest) -> Template | Redirect:
     return _offer_page(request, totp.new_secret(), EMPTY)
 
 
-@post(_ON, guards=[fresh_enough])
+@post(_ON, guards=[fresh_enough, limits.not_too_many_mails])
 async def on(request: VisitorRequest) -> Template | Redirect:
     """Keep the secret, once a code shows that the app has it. Every other device is logged out."""
     typed = check(SwitchOn, form := await submitted(request))
@@ -84,7 +84,7 @@ async def off_form(request: VisitorRequest) -> Template:
     return page(request, "factors/off.html", factor=await _state(request))
 
 
-@post(_OFF, guards=[fresh_enough])
+@post(_OFF, guards=[fresh_enough, limits.not_too_many_mails])
 async def off(request: VisitorRequest) -> Template | Redirect:
     """From now on the password alone is enough."""
     parts = parts_of(request)
@@ -105,7 +105,7 @@ async def codes_form(request: VisitorRequest) -> Template:
     return page(request, "factors/codes.html", factor=await _state(request))
 
 
-@post(_CODES, guards=[fresh_enough])
+@post(_CODES, guards=[fresh_enough, limits.not_too_many_mails])
 async def codes(request: VisitorRequest) -> Template | Redirect:
     """Ten new recovery codes."""
     parts, typed = parts_of(request), check(NewCodes, await submitted(request))
