@@ -85,7 +85,8 @@ async def test_every_act_asks_how_often(stage: Stage, tries: Counting) -> None:
         assert (await ask(stage, row, who, path, form)).status_code in (200, 204, 303, 501), row.route
         asked[row.route] = list(tries.asked)
 
-    assert asked == {row.route: LIMITS.get(row.route, SIGNED_IN) for row in ACTS}
+    wrong = {route: kinds for route, kinds in asked.items() if kinds != LIMITS.get(route, SIGNED_IN)}
+    assert wrong == {}
     assert LIMITS.keys() <= asked.keys()
 
 
