@@ -7,6 +7,7 @@ sys.modules["rich"] = None  # type: ignore[assignment]  # that is how an import 
 
 from bridge.process import run  # noqa: E402
 from schema import logs  # noqa: E402
+from schema.sealed_rows import KeyDoesNotOpen  # noqa: E402
 from schema.settings import BridgeSettings, SettingsInvalid, load  # noqa: E402
 
 
@@ -18,7 +19,11 @@ def main() -> int:
         print(f"bridge: {fault}", file=sys.stderr)
         return 2
     logs.configure(settings.log_format, hidden=settings.secrets())
-    return run(settings)
+    try:
+        return run(settings)
+    except KeyDoesNotOpen as fault:
+        print(f"bridge: {fault}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class Bridge:
             self.registry = SqlRegistry(
                 sessions=sessions,
                 url=settings.database_url,
-                sealer=AesSealer(settings.token_key.get_secret_value()),
+                sealer=AesSealer(*settings.token_keys),
                 snapshot=SnapshotFile(settings.snapshot_path),
                 clock=clock,
             )

@@ -13,15 +13,23 @@ from bridge.edges.frozen import WatchfulSelector, loop_with
 from bridge.edges.lease import EXIT_LEASE_LOST, LeaseLost, only_bridge
 from bridge.edges.pages import watched
 from bridge.edges.watch import Watch
+from schema import sealed_rows
+from schema.sealing import AesSealer
 from schema.settings import BridgeSettings
 
 _log = structlog.get_logger(__name__)
 
 
 def run(settings: BridgeSettings) -> int:
-    """One bridge from lease to farewell; the exit status: 0 after a clean stop, 3 when another one is active."""
+    """One bridge from lease to farewell; the exit status: 0 after a clean stop, 3 when another one is active.
+
+    Raises ``KeyDoesNotOpen``.
+    """
     selector = WatchfulSelector()
     with asyncio.Runner(loop_factory=lambda: loop_with(selector)) as runner:
+        # A database that is away is no reason to wait: sealed tokens are in the snapshot too, and come up as they are.
+        sealer = AesSealer(*settings.token_keys)
+        runner.run(sealed_rows.check(settings.database_url, sealer, [sealed_rows.BRIDGE_TOKENS]))
         return runner.run(_run(settings, selector))
 
 

@@ -25,8 +25,10 @@ from portal.audit import Action
 from portal.mail import owe
 from portal.parts import Parts
 from portal.server import Server, server_config
-from schema import live, logs
+from schema import live, logs, sealed_rows
 from schema.database import create_engine_for, sessions_for
+from schema.sealed_rows import KeyDoesNotOpen
+from schema.sealing import AesSealer
 from schema.settings import PortalSettings, SettingsInvalid, load
 from schema.timeseries.stores import open_reader
 
@@ -68,6 +70,7 @@ async def _opened(settings: PortalSettings) -> AsyncGenerator[Parts, None]:
 
 
 async def _serve(settings: PortalSettings) -> None:
+    await sealed_rows.check(settings.database_url, AesSealer(*settings.token_keys))
     async with _opened(settings) as parts:
         config = server_config(create_app(parts), settings)
         _log.info("portal.serving", host=settings.portal_host, port=settings.portal_port)
@@ -156,7 +159,11 @@ def main() -> int:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal again after its orderly stop; by then there is nothing left to do about it.
         signal.signal(signal_number, lambda *_: None)
-    asyncio.run(_serve(settings))
+    try:
+        asyncio.run(_serve(settings))
+    except KeyDoesNotOpen as fault:
+        print(f"The portal cannot start: {fault}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -127,7 +127,7 @@ def make_parts(
     )
     tries = Tries(sessions, derived(settings.auth_secret.get_secret_value(), KeyUse.TRIES))
     profile = hasher or (passwords.SMALL_BOARD if settings.argon2_small_board else passwords.SERVER)
-    sealer = AesSealer(settings.token_key.get_secret_value())
+    sealer = AesSealer(*settings.token_keys)
     return Parts(
         settings=settings,
         sessions=sessions,

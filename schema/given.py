@@ -19,6 +19,12 @@ def _key_of_32_bytes(value: SecretStr) -> SecretStr:
     return value
 
 
+def _keys_of_32_bytes(value: SecretStr) -> SecretStr:
+    for key in value.get_secret_value().split(","):
+        _key_of_32_bytes(SecretStr(key.strip()))
+    return value
+
+
 def _long_secret(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value()) < 32:
         raise ValueError("must have at least 32 characters")
@@ -44,4 +50,5 @@ InfluxUrl = Annotated[str, AfterValidator(_influx_address)]
 PublicUrls = Annotated[str, AfterValidator(influx_servers.renamed)]
 Proxies = Annotated[str, AfterValidator(_addresses)]
 TokenKey = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+TokenKeys = Annotated[SecretStr, AfterValidator(_keys_of_32_bytes)]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schema import influx_servers
 from schema.broker_files import QUEUE_BYTES, QUEUE_MESSAGES
-from schema.given import InfluxUrl, LongSecret, Proxies, PublicUrls, TokenKey
+from schema.given import InfluxUrl, LongSecret, Proxies, PublicUrls, TokenKey, TokenKeys
 from schema.influx_servers import CAPACITY_BUCKETS, OPEN_FILES, InfluxServer
 from schema.timeseries.kinds import StoreKind
 
@@ -63,7 +63,21 @@ class CommonSettings(BaseSettings):
     influx_url: InfluxUrl = ""
     web_dev_testing: bool = False
     token_key: TokenKey
+    # What TOKEN_KEY was before, separated by commas: they open what is not sealed anew yet (docs/keys.md).
+    token_key_old: TokenKeys | None = None
     log_format: str = Field(default="json", pattern="^(json|console)$")
+
+    @model_validator(mode="after")
+    def _new_key_is_another(self) -> Self:
+        if self.token_keys[0] in self.token_keys[1:]:
+            raise ValueError("TOKEN_KEY_OLD holds TOKEN_KEY itself: it names the keys from before")
+        return self
+
+    @property
+    def token_keys(self) -> tuple[str, ...]:
+        """The key that seals, then older ones, which only open."""
+        older = self.token_key_old.get_secret_value().split(",") if self.token_key_old else []
+        return (self.token_key.get_secret_value(), *(key.strip() for key in older))
 
     @property
     def store(self) -> StoreKind:
@@ -88,7 +102,7 @@ class CommonSettings(BaseSettings):
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         urls = (self.database_url, self.live_database_url)
         passwords = [match[1] for url in urls if (match := _URL_PASSWORD.search(url))]
-        return [secret for word in (*found, *passwords) for secret in {word, unquote(word)}]
+        return [secret for word in (*found, *passwords, *self.token_keys) for secret in {word, unquote(word)}]
 
 
 class BridgeSettings(CommonSettings):

@@ -94,6 +94,16 @@ def _secrets(path: Path) -> int:
     return 0
 
 
+def _new_key(path: Path) -> int:
+    try:
+        secrets_file.new_token_key(path)
+    except secrets_file.CannotChange as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    print(f"{path}: TOKEN_KEY is new, the one before is TOKEN_KEY_OLD. Start everything with it, then reseal.")
+    return 0
+
+
 def _become(module: str, *words: str) -> int:
     """``python -m module`` on the data of this computer; nothing needs to run meanwhile."""
     data_dir = _data_dir()
@@ -104,10 +114,12 @@ def _become(module: str, *words: str) -> int:
     os.execve(sys.executable, [sys.executable, "-m", module, *words], ours)  # noqa: S606
 
 
-def _step(command: str, *, demo: bool) -> int | None:
+def _step(command: str, *, demo: bool, file: Path | None) -> int | None:
     """The commands that are steps of others; None where it is none of them. Each imports what it alone needs."""
     if command == "secrets":
         return _secrets(Path(".env"))
+    if command == "new-key":
+        return _new_key(file or _data_dir() / "secrets.env")
     if command == "prepare":
         from standalone import prepare  # noqa: PLC0415
 
@@ -128,6 +140,8 @@ def main() -> int:
     known.add_parser("dev", help="the same as up; the portal starts again when its files change")
     known.add_parser("secrets", help="make .env with the secrets of compose.yaml")
     known.add_parser("admin", help="make an administrator").add_argument("email", metavar="EMAIL")
+    new_key = known.add_parser("new-key", help="make a new TOKEN_KEY and keep the one before as TOKEN_KEY_OLD")
+    new_key.add_argument("file", nargs="?", type=Path, help="secrets.env of the data folder, where nothing is said")
     of_provisioner = known.add_parser("provisioner", help="a command of python -m portal.provisioner")
     of_provisioner.add_argument("words", nargs=argparse.REMAINDER, metavar="...")
     known.add_parser("prepare", help="migrate, and write the password file").add_argument("--demo", action="store_true")
@@ -137,7 +151,7 @@ def main() -> int:
         return _become("portal", "create-admin", chosen.email)
     if chosen.command == "provisioner":
         return _become("portal.provisioner", *chosen.words)
-    status = _step(chosen.command, demo=getattr(chosen, "demo", False))
+    status = _step(chosen.command, demo=getattr(chosen, "demo", False), file=getattr(chosen, "file", None))
     if status is not None:
         return status
     if "MAKELEVEL" in os.environ:

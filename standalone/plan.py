@@ -24,17 +24,17 @@ KEPT = (
 # Whoever breaks into one of our processes finds that one's secrets and no other's.
 _SECRETS = frozenset(
     {
-        *("AUTH_SECRET", "TOKEN_KEY", "BRIDGE_MQTT_PASSWORD", "SMTP_USERNAME", "SMTP_PASSWORD"),
+        *("AUTH_SECRET", "TOKEN_KEY", "TOKEN_KEY_OLD", "BRIDGE_MQTT_PASSWORD", "SMTP_USERNAME", "SMTP_PASSWORD"),
         *("INFLUX_OPERATOR_TOKEN", "INFLUX_SERVERS", "INFLUX_SERVERS_FILE"),
     }
 )
 _OWN_SECRETS = {
-    "bridge": {"TOKEN_KEY", "BRIDGE_MQTT_PASSWORD"},
+    "bridge": {"TOKEN_KEY", "TOKEN_KEY_OLD", "BRIDGE_MQTT_PASSWORD"},
     "provisioner": {
-        *("TOKEN_KEY", "BRIDGE_MQTT_PASSWORD"),
+        *("TOKEN_KEY", "TOKEN_KEY_OLD", "BRIDGE_MQTT_PASSWORD"),
         *("INFLUX_OPERATOR_TOKEN", "INFLUX_SERVERS", "INFLUX_SERVERS_FILE"),
     },
-    "portal": {"TOKEN_KEY", "AUTH_SECRET", "SMTP_USERNAME", "SMTP_PASSWORD"},
+    "portal": {"TOKEN_KEY", "TOKEN_KEY_OLD", "AUTH_SECRET", "SMTP_USERNAME", "SMTP_PASSWORD"},
 }
 _SHELL = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 

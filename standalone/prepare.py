@@ -13,8 +13,10 @@ def main(*, demo: bool) -> int:
     from portal.provisioner.app import open_provisioner  # noqa: PLC0415
     from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder  # noqa: PLC0415
     from portal.provisioner.password_file import LoginsWouldVanish  # noqa: PLC0415
-    from schema import logs, migrate  # noqa: PLC0415
+    from schema import logs, migrate, sealed_rows  # noqa: PLC0415
     from schema.database import create_engine_for  # noqa: PLC0415
+    from schema.sealed_rows import KeyDoesNotOpen  # noqa: PLC0415
+    from schema.sealing import AesSealer  # noqa: PLC0415
     from schema.settings import ProvisionerSettings, SettingsInvalid, load  # noqa: PLC0415
 
     async def work() -> None:
@@ -23,6 +25,7 @@ def main(*, demo: bool) -> int:
         engine = create_engine_for(settings.database_url)
         await migrate.upgrade(engine)
         await engine.dispose()
+        await sealed_rows.check(settings.database_url, AesSealer(*settings.token_keys))
         if demo:
             from standalone import demo_account  # noqa: PLC0415
 
@@ -34,7 +37,7 @@ def main(*, demo: bool) -> int:
 
     try:
         asyncio.run(work())
-    except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish) as reason:
+    except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish, KeyDoesNotOpen) as reason:
         print(reason, file=sys.stderr)
         return 1
     return 0

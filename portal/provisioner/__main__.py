@@ -1,6 +1,6 @@
 """``python -m portal.provisioner``: runs until stopped; ``--once`` does one full pass and exits.
 
-Its commands (``orphans``, ``move``) may be given beside one that runs: they do what a person has named, and exit.
+Its commands (``orphans``, ``move``, ``reseal``) may be given beside one that runs: they do what a person has named.
 """
 
 import argparse
@@ -10,13 +10,15 @@ import sys
 
 import structlog
 
-from portal.provisioner import move_command, orphan_command
+from portal.provisioner import move_command, orphan_command, reseal_command
 from portal.provisioner.app import Provisioner, open_provisioner
 from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder
 from portal.provisioner.commands import CannotDo
 from portal.provisioner.password_file import LoginsWouldVanish
-from schema import logs
+from schema import logs, sealed_rows
 from schema.database_faults import database_faults
+from schema.sealed_rows import KeyDoesNotOpen
+from schema.sealing import AesSealer
 from schema.settings import ProvisionerSettings, SettingsInvalid, load
 from schema.timeseries.port import StoreError
 
@@ -34,6 +36,7 @@ async def _until_stopped(provisioner: Provisioner) -> None:
 
 
 async def _work(settings: ProvisionerSettings, *, once: bool, accept_vanished: bool) -> None:
+    await sealed_rows.check(settings.database_url, AesSealer(*settings.token_keys))
     folder = BrokerFolder(settings.broker_dir)
     with folder.held():
         async with open_provisioner(settings, folder, accept_vanished=accept_vanished) as provisioner:
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands for a person", metavar="COMMAND")
     orphan_command.add_to(commands)
     move_command.add_to(commands)
+    reseal_command.add_to(commands)
     return parser
 
 
@@ -81,7 +85,7 @@ def main() -> int:
         if chosen.act is not None:
             return asyncio.run(_do(settings, chosen))
         asyncio.run(_work(settings, once=chosen.once, accept_vanished=chosen.accept_vanished))
-    except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish, CannotDo) as fault:
+    except (SettingsInvalid, AnotherProvisioner, LoginsWouldVanish, CannotDo, KeyDoesNotOpen) as fault:
         print(fault, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

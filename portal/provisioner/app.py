@@ -149,7 +149,7 @@ def _places(
     if settings.store is StoreKind.EMBEDDED:
         return {"places": EmbeddedPlaces(sessions, now=_now), "erasing": elsewhere}
     rooms = [Room(one.url, one.capacity_buckets, one.open) for one in settings.servers]
-    sealer = AesSealer(settings.token_key.get_secret_value())
+    sealer = AesSealer(*settings.token_keys)
     keeping = Keeping.of(retention_days=settings.retention_days, shard_group_weeks=settings.shard_group_weeks)
     here = {
         f"places {url}": InTurn(

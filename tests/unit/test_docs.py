@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     "README.md",
     "docs/running.md",
+    "docs/keys.md",
     "docs/decisions.md",
     "docs/performance.md",
     "docs/translating.md",
@@ -90,6 +91,20 @@ RUN_BY = {
             "docker compose exec provisioner python -m portal.provisioner orphans",
         ],
         "tests/integration/test_orphans.py::test_the_documented_commands_do_what_the_document_says",
+    ),
+    **dict.fromkeys(
+        [
+            ".venv/bin/python -m standalone new-key",
+            ".venv/bin/python -m standalone provisioner reseal",
+            ".venv/bin/python -m standalone provisioner reseal --give-up-lost",
+            "python3 -m standalone new-key .env",
+            "docker compose exec provisioner python -m portal.provisioner reseal",
+        ],
+        "tests/integration/test_key_at_start.py::test_the_documented_commands_do_what_the_document_says",
+    ),
+    "docker compose up -d": (
+        "tests/end_to_end/test_compose_processes.py"
+        "::test_an_owner_sees_watts_that_went_through_broker_bridge_and_influxdb"
     ),
     "docker compose run --rm portal python -m portal create-admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"

@@ -39,6 +39,7 @@ FIXED_AT_HOME = {
     ),
     **dict.fromkeys(("MQTT_PUBLIC_HOST", "MQTT_PUBLIC_PORT"), "PUBLIC_HOST and MQTT_PORT are the names of these"),
     **dict.fromkeys(("AUTH_SECRET", "TOKEN_KEY", "BRIDGE_MQTT_PASSWORD"), MADE_ONCE),
+    "TOKEN_KEY_OLD": "beside TOKEN_KEY in secrets.env",
     "LOG_FORMAT": "the console of the supervisor reads it",
 }
 FIXED_IN_CONTAINERS = {

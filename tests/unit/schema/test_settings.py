@@ -204,3 +204,18 @@ def test_what_collectors_call_a_server_is_an_address_for_an_address(monkeypatch:
         monkeypatch.setenv("INFLUX_PUBLIC_URLS", wrong)
         with pytest.raises(SettingsInvalid, match="INFLUX_PUBLIC_URLS"):
             load(PortalSettings)
+
+
+def test_a_key_from_before_is_a_key_and_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no key, or the new one again, is said at the start; each of several is blanked in logs."""
+    older = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+    monkeypatch.setenv("TOKEN_KEY_OLD", ", ".join(older))
+    settings = load(BridgeSettings)
+
+    assert settings.token_keys == (TOKEN_KEY, *older)
+    assert set(older) <= set(settings.secrets())
+    for wrong, said in (("x", "base64"), (f"{older[0]},", "32 bytes"), (TOKEN_KEY, "names the keys from before")):
+        monkeypatch.setenv("TOKEN_KEY_OLD", wrong)
+        with pytest.raises(SettingsInvalid, match=said) as fault:
+            load(BridgeSettings)
+        assert wrong not in str(fault.value) or wrong == "x"

@@ -10,7 +10,7 @@ from standalone.supervisor import commands
 
 pytestmark = pytest.mark.unit
 
-SECRETS = {name: f"the {name}" for name in ("AUTH_SECRET", "TOKEN_KEY", "BRIDGE_MQTT_PASSWORD")}
+SECRETS = {name: f"the {name}" for name in ("AUTH_SECRET", "TOKEN_KEY", "TOKEN_KEY_OLD", "BRIDGE_MQTT_PASSWORD")}
 OUTSIDE = {
     "PATH": "/bin",
     "INFLUX_URL": "http://localhost:8086",
@@ -33,11 +33,11 @@ def test_only_the_provisioner_is_told_the_operator_token() -> None:
 
     assert told == {
         "broker": set(),
-        "bridge": {"TOKEN_KEY", "BRIDGE_MQTT_PASSWORD"},
+        "bridge": {"TOKEN_KEY", "TOKEN_KEY_OLD", "BRIDGE_MQTT_PASSWORD"},
         "provisioner": {
-            *("TOKEN_KEY", "BRIDGE_MQTT_PASSWORD"),
+            *("TOKEN_KEY", "TOKEN_KEY_OLD", "BRIDGE_MQTT_PASSWORD"),
             *("INFLUX_OPERATOR_TOKEN", "INFLUX_SERVERS", "INFLUX_SERVERS_FILE"),
         },
-        "portal": {"TOKEN_KEY", "AUTH_SECRET", "SMTP_PASSWORD"},
+        "portal": {"TOKEN_KEY", "TOKEN_KEY_OLD", "AUTH_SECRET", "SMTP_PASSWORD"},
     }
     assert all(child.environment["INFLUX_URL"] for child in children if child.name != "broker")
