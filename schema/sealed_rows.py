@@ -34,7 +34,7 @@ class SealedColumn:
     key: InstrumentedAttribute[UUID]
     column: InstrumentedAttribute[Any]
     row: str
-    token_id: InstrumentedAttribute[str] | None = None
+    token_id: InstrumentedAttribute[Any] | None = None
 
     @property
     def name(self) -> str:

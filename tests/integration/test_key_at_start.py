@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 import bridge.__main__ as bridge_process
 import portal.__main__ as portal_process
@@ -99,7 +99,7 @@ async def test_with_the_old_key_beside_the_new_one_it_starts(tmp_path: Path) -> 
     async with engine.begin() as connection:
         key = (await connection.execute(select(Account.id))).scalar_one()
         anew = AesSealer(NEW).seal("JBSWY3DPEHPK3PXP", row=f"account:{key}:totp")
-        await connection.execute(Account.__table__.update().values(totp_sealed=anew))
+        await connection.execute(update(Account).values(totp_sealed=anew))
     await engine.dispose()
 
     await sealed_rows.check(url, AesSealer(NEW, OLD))
