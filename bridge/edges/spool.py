@@ -47,6 +47,7 @@ class SqliteSpool:
         self._free_bytes = free_bytes
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._file = SpoolFile(path, max_bytes)
+        self._damaged = False
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
 
@@ -132,27 +133,25 @@ class SqliteSpool:
 
     def _transaction(self, jobs: Sequence[_Job[object]], *, alone: bool = False) -> list[object] | None:
         """Results in order, or exceptions in their place; None where a job among several failed."""
-        connection = self._file.connection
         try:
+            self._mend()
+            connection = self._file.connection
             connection.execute("BEGIN IMMEDIATE")
             results = [job.action(self._file) for job in jobs]
             connection.execute("COMMIT")
         except Exception as fault:  # noqa: BLE001  # one turn of the thread: whoever asked hears of it, others go on
             self._roll_back()
-            if isinstance(fault, sqlite3.DatabaseError) and is_damage(fault):
-                self._repair()
+            self._damaged = self._damaged or (isinstance(fault, sqlite3.DatabaseError) and is_damage(fault))
             if not alone and len(jobs) > 1:
                 return None
             return [fault if isinstance(fault, SpoolUnavailable) else SpoolUnavailable(repr(fault))]
         return results
 
-    def _repair(self) -> None:
+    def _mend(self) -> None:
         """What is broken now will be broken at the next try: go on with a new file and what can be read of this one."""
-        try:
-            self._file.connection.close()
+        if self._damaged:
             self._file.repair()
-        except (sqlite3.Error, OSError):
-            _log.exception("spool.not_repaired")
+            self._damaged = False
 
     def _roll_back(self) -> None:
         self._file.rolled_back()

@@ -19,7 +19,7 @@ import structlog
 from bridge.edges import spool_layout as layout
 from bridge.edges.backlog_file import BacklogFile
 from bridge.edges.letter_file import LetterFile
-from bridge.edges.spool_repair import salvage, set_aside
+from bridge.edges.spool_repair import finish, salvaged, set_aside
 from bridge.kept import LETTER_RECORDS, Entry, KeptLine, KeptRaw, Letter, Line, Raw, SpoolUnavailable, Tally, Untimed
 from schema.timeseries.line_protocol import from_milliseconds, milliseconds
 
@@ -59,12 +59,13 @@ class SpoolFile:
         self._path = path
         self._max_bytes = max_bytes
         path.parent.mkdir(parents=True, exist_ok=True)
+        finish(path)
         try:
             self._open()
         except sqlite3.DatabaseError as fault:
             if not is_damage(fault):
                 raise
-            self.repair()
+            self._replace(salvaged(path, _prepared))
 
     def _open(self) -> None:
         self.connection = _opened(self._path)
@@ -73,19 +74,19 @@ class SpoolFile:
         self._lanes: dict[UUID, tuple[int, bytes]] = {}
 
     def repair(self) -> None:
-        """Set the broken file aside and begin a new one with what can be read of it."""
+        """Set the broken file aside and go on with a new one that has what can be read of it. Where that fails, a full
+        disk for instance, all is as it was: try again.
+        """
+        fresh = salvaged(self._path, _prepared)
+        # Closed later it would take the new file's log for its own.
+        self.connection.close()
+        self._replace(fresh)
+
+    def _replace(self, fresh: Path) -> None:
         aside = set_aside(self._path, int(time.time()))
+        fresh.rename(self._path)
         _log.error("spool.damaged", moved_to=aside.name)
         self._open()
-        try:
-            rows = salvage(aside, self.connection)
-        except sqlite3.DatabaseError:
-            _log.exception("spool.not_salvaged")
-            self.connection.close()
-            self._path.unlink()
-            self._open()
-        else:
-            _log.warning("spool.salvaged", rows=rows)
 
     def size(self) -> int:
         """Bytes in use; pages that were freed count as free."""
@@ -241,10 +242,22 @@ class SpoolFile:
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     pragmas = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", f"wal_autocheckpoint={_CHECKPOINT_PAGES}")
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}")
-    layout.prepare(connection)
-    path.chmod(0o600)
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        layout.prepare(connection)
+        path.chmod(0o600)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    """A new file with all its tables."""
+    connection = _opened(path)
+    LetterFile(connection)
+    BacklogFile(connection)
     return connection
 
 

@@ -1,11 +1,13 @@
 """What can be read of a spool whose file is torn or has flipped bits, into a new file.
 
 Each table is read from its front until the damage and from its end until the damage: what is lost lies in between. The
-check sums of the records still decide what of it is sound. The broken file stays for a person to look at.
+check sums of the records still decide what of it is sound. The broken file stays for a person to look at; it keeps its
+name until the new one is whole, so that whatever interrupts this loses nothing.
 """
 
+import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -13,6 +15,18 @@ import structlog
 from bridge.edges import spool_layout as layout
 
 _log = structlog.get_logger(__name__)
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+    }
+)
 
 _COUNTED = """
 UPDATE lane SET
@@ -34,7 +48,31 @@ def set_aside(path: Path, now_s: int) -> Path:
     return aside
 
 
-def salvage(broken: Path, into: sqlite3.Connection) -> int:
+def finish(path: Path) -> None:
+    """The new name of a repair that was killed after the broken file had been set aside."""
+    if not path.exists() and _fresh(path).exists():
+        _fresh(path).rename(path)
+
+
+def salvaged(path: Path, prepared: Callable[[Path], sqlite3.Connection]) -> Path:
+    """A whole file beside the broken one with what can be read of it; ``prepared`` makes one with empty tables.
+
+    Raises ``sqlite3.Error`` or ``OSError`` where that cannot be made now.
+    """
+    fresh = _fresh(path)
+    for suffix in ("", "-wal", "-shm"):
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    with contextlib.closing(prepared(fresh)) as into:
+        rows = _salvage(path, into)
+    _log.warning("spool.salvaged", rows=rows)
+    return fresh
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(f"{path.name}.salvaged")
+
+
+def _salvage(broken: Path, into: sqlite3.Connection) -> int:
     """Copy every row that can be read; how many. ``into`` has its tables already."""
     tables = [
         name
@@ -58,7 +96,8 @@ def _copy(old: sqlite3.Connection, into: sqlite3.Connection, table: str) -> int:
     """One table, its columns as both files know them."""
     try:
         known = {name for _, name, *_ in old.execute(f"PRAGMA table_info({table})")}
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as fault:
+        _must_be_damage(fault)
         return 0
     described = into.execute(f"PRAGMA table_info({table})").fetchall()
     columns = [name for _, name, *_ in described if name in known]
@@ -86,5 +125,14 @@ def _readable(old: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...
     """Rows until the end, or until None: the damage."""
     try:
         yield from old.execute(query)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as fault:
+        _must_be_damage(fault)
         yield None
+
+
+def _must_be_damage(fault: sqlite3.DatabaseError) -> None:
+    """Raise it again where it says something of this moment (no room, no memory) and nothing of the file."""
+    code = getattr(fault, "sqlite_errorcode", 0)
+    unread = code in (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+    if code & 0xFF in _PASSING and not unread:
+        raise fault
