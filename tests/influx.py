@@ -34,6 +34,12 @@ class RealInflux:
         """Whether ``start`` and ``kill`` work."""
         return self._folder is not None
 
+    @property
+    def pid(self) -> int:
+        """Of our own server's process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start our own server, on the port it had before, and wait until it answers."""
         assert self._folder is not None

@@ -4,6 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+
+from schema.influx_servers import written_down
+from tests.compose_file import services
 
 pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
@@ -15,6 +19,7 @@ DOCUMENTS = (
     "docs/performance.md",
     "docs/translating.md",
     "docs/monitoring.md",
+    "docs/capacity.md",
     "CHANGELOG.md",
 )
 
@@ -106,6 +111,16 @@ RUN_BY = {
         "tests/end_to_end/test_compose_processes.py"
         "::test_an_owner_sees_watts_that_went_through_broker_bridge_and_influxdb"
     ),
+    **dict.fromkeys(
+        [
+            "docker compose exec provisioner python -m portal.provisioner move",
+            "docker compose exec provisioner python -m portal.provisioner move alice@example.org",
+            "docker compose exec provisioner python -m portal.provisioner move alice@example.org http://influxdb2:8086",
+            "docker compose exec provisioner python -m portal.provisioner move alice@example.org --cancel",
+            "docker compose exec provisioner python -m portal.provisioner move alice@example.org --clean",
+        ],
+        "tests/integration/test_move_command.py::test_the_documented_commands_do_what_the_document_says",
+    ),
     "docker compose run --rm portal python -m portal create-admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
     ),
@@ -139,6 +154,22 @@ def test_every_file_a_document_points_to_is_there(document: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
 
     assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
+
+
+def test_the_servers_of_the_capacity_document_are_written_as_they_are_read() -> None:
+    """Whoever pastes both blocks has a second server like the first, with a volume of its own."""
+    document = (ROOT / "docs/capacity.md").read_text()
+    line = re.search(r"^INFLUX_SERVERS='(.*)'$", document, re.MULTILINE)
+    block = re.search(r"```yaml\n(.*?)```", document, re.DOTALL)
+    assert line is not None
+    assert block is not None
+
+    (server,), added = written_down(line[1], None), yaml.safe_load(block[1])
+    service = added["services"]["influxdb2"]
+    first = services()[service["extends"]["service"]]
+    assert (server.url, server.open, server.memory_mb) == ("http://influxdb2:8086", True, 4096)
+    assert [one.split(":") for one in service["volumes"]] == [["influxdb2", first["volumes"][0].split(":")[1]]]
+    assert (list(added["volumes"]), first["ulimits"]["nofile"]) == (["influxdb2"], server.open_files)
 
 
 def test_every_target_of_make_says_what_it_does() -> None:
