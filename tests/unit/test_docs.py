@@ -15,6 +15,7 @@ DOCUMENTS = (
     "README.md",
     "docs/running.md",
     "docs/keys.md",
+    "docs/front.md",
     "docs/decisions.md",
     "docs/performance.md",
     "docs/translating.md",
@@ -120,6 +121,9 @@ RUN_BY = {
             "docker compose exec provisioner python -m portal.provisioner move alice@example.org --clean",
         ],
         "tests/integration/test_move_command.py::test_the_documented_commands_do_what_the_document_says",
+    ),
+    "docker compose -f compose.yaml -f docs/front/compose.yaml up -d": (
+        "tests/integration/test_front.py::test_the_containers_of_the_front_fit_to_the_others"
     ),
     "docker compose run --rm portal python -m portal create-admin ada@example.org": (
         "tests/end_to_end/test_make.py::test_an_administrator_is_made_on_the_data_of_this_computer"
