@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -58,7 +59,7 @@ async def _can(place: Estate, token: str, held: Held) -> set[str]:
     assert home is not None
     assert box is not None
     org = {"orgID": home.org_id}
-    acts = {
+    acts: dict[str, tuple[str, str, dict[str, str], dict[str, Any]]] = {
         "make an organisation": ("POST", "/api/v2/orgs", {}, {"json": {"name": f"thief-{len(token)}"}}),
         "make a bucket": ("POST", "/api/v2/buckets", {}, {"json": {**org, "name": "thief", "retentionRules": []}}),
         "make a token": (
@@ -114,7 +115,7 @@ async def test_a_stolen_database_opens_no_store(place: Estate) -> None:
     let_in = []
     async with httpx.AsyncClient(base_url=place.store.url) as http:
         for token in (await _tokens(place, alice))["bridge"].encode(), *sorted(tried):
-            headers = {"Authorization": b"Token " + token}
+            headers = {b"Authorization": b"Token " + token}
             answer = await http.post("/api/v2/write", params=query, content=LINES, headers=headers)
             let_in += [token] * answer.is_success
 
