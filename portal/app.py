@@ -42,6 +42,7 @@ from portal.dashboard import routes as dashboard
 from portal.dashboard.history import History
 from portal.dead_letters import routes as dead_letters
 from portal.docs import openapi_config
+from portal.fleet import routes as fleet
 from portal.found import routes as found
 from portal.gate import Gate
 from portal.headers import security_headers
@@ -96,6 +97,7 @@ PAGES_SIGNED_IN = [
     *sharing.SIGNED_IN,
     *invitations.SIGNED_IN,
     *sites.SIGNED_IN,
+    *fleet.SIGNED_IN,
     *admin.SIGNED_IN,
     *dead_letters.SIGNED_IN,
     *audit_log.SIGNED_IN,

@@ -27,6 +27,7 @@ PAGES = [
     "/account/security",
     "/account/security/codes",
     "/account/security/on",
+    "/fleet",
     "/homes",
     "/homes/{home}/hand-over",
     "/homes/{home}/invite",
