@@ -1,7 +1,7 @@
 """The stream behind an open page: what changed, checked against session and grants before it is written."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -35,11 +35,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who listens, and in which language numbers are written."""
+    """Who listens, in which language numbers are written, and whether to ``only`` some inverters: a page of a fleet."""
 
     account_id: UUID
     session_id: UUID
     numbers: Numbers
+    only: Collection[UUID] = ()
 
 
 class Stream:
@@ -94,7 +95,8 @@ class Stream:
 
     async def _sight(self, now: datetime) -> Sight | None:
         async with reading(self._sessions) as session:
-            return await stations.sight_of(session, self._watcher.account_id, self._watcher.session_id, now)
+            who = self._watcher
+            return await stations.sight_of(session, who.account_id, who.session_id, now, who.only)
 
     def _changed(self, sight: Sight, changed: Mapping[UUID, LiveRow]) -> list[Event]:
         """An event for each changed inverter and each verdict that time has changed, then one about all of them."""

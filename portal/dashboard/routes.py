@@ -32,6 +32,7 @@ from schema.database import reading
 _EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _RECONNECT_MS = 3000
 _FIRST_DAY = date(2000, 1, 1)
+_MOST_SHOWN = 200
 
 
 def _desk(request: VisitorRequest) -> Desk:
@@ -127,10 +128,12 @@ async def curve(
 
 
 @get("/events")
-async def events(request: VisitorRequest) -> ServerSentEvent:
-    """What changes on the inverters this device may see, until it leaves or its session ends."""
+async def events(request: VisitorRequest, only: FromQuery[str] = "") -> ServerSentEvent:
+    """What changes on the inverters this device may see, until it leaves or its session ends. ``only`` are the ids of
+    those that the page shows, with commas between them; all of them without it.
+    """
     parts = parts_of(request)
-    watcher = Watcher(request.user.account_id, request.user.session_id, of_reader())
+    watcher = Watcher(request.user.account_id, request.user.session_id, of_reader(), _ids(only))
     stream = Stream(watcher, sessions=parts.sessions, live_engine=parts.live_engine, clock=parts.now)
     return ServerSentEvent(_messages(stream.events(parts.live_feed)), headers=_EVENT_HEADERS)
 
@@ -160,6 +163,17 @@ def _date(text: str) -> date | None:
     except ValueError:
         raise NotFoundException from None
     if found is not None and found < _FIRST_DAY:
+        raise NotFoundException
+    return found
+
+
+def _ids(text: str) -> frozenset[UUID]:
+    """The inverters that an address names; nonsense, and more than any page shows, is no page."""
+    try:
+        found = frozenset(UUID(one) for one in text.split(",") if one)
+    except ValueError:
+        raise NotFoundException from None
+    if len(found) > _MOST_SHOWN:
         raise NotFoundException
     return found
 

@@ -1,6 +1,6 @@
 """The inverters an account may see, with their owner's time zone and where their readings lie. The only SQL here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -84,8 +84,12 @@ class Sight:
     given_away: dict[UUID, datetime]
 
 
-async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, now: datetime) -> Sight | None:
-    """What the signed-in device may see now; None where its session is over, whatever its cookie says."""
+async def sight_of(
+    session: AsyncSession, account_id: UUID, session_id: UUID, now: datetime, only: Collection[UUID] = ()
+) -> Sight | None:
+    """What the signed-in device may see now, or ``only`` these of it; None where its session is over, whatever its
+    cookie says.
+    """
     alive = select(LoginSession.id).where(
         LoginSession.id == session_id, LoginSession.account_id == account_id, LoginSession.expires_at > now
     )
@@ -93,6 +97,8 @@ async def sight_of(session: AsyncSession, account_id: UUID, session_id: UUID, no
         return None
     mine = select(Inverter.id, Inverter.name, Owner.time_zone, Inverter.given_away_at)
     mine = mine.join(Owner, Owner.id == Inverter.owner_id).where(visible_to(account_id, now))
+    if only:
+        mine = mine.where(Inverter.id.in_(only))
     rows = (await session.execute(mine)).all()
     return Sight(
         {row.id: row.name for row in rows},

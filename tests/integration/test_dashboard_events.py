@@ -49,10 +49,10 @@ async def session_of(cast: Cast, person: Person) -> UUID:
 
 
 @asynccontextmanager
-async def listening(cast: Cast, person: Person) -> AsyncIterator[AsyncIterator[Event]]:
-    """The person's stream, as the page would read it."""
+async def listening(cast: Cast, person: Person, *only: UUID) -> AsyncIterator[AsyncIterator[Event]]:
+    """The person's stream, as the page would read it; of ``only`` some inverters where it shows no more."""
     parts = cast.portal.parts
-    watcher = Watcher(person.account_id, await session_of(cast, person), Numbers("en"))
+    watcher = Watcher(person.account_id, await session_of(cast, person), Numbers("en"), only)
     stream = Stream(watcher, sessions=parts.sessions, live_engine=parts.live_engine, clock=parts.now)
     async with aclosing(stream.events(parts.live_feed)) as events:
         yield events
@@ -95,6 +95,23 @@ async def test_a_stranger_hears_nothing_of_it(cast: Cast) -> None:
     assert heard["id"] == str(shed)
     assert str(cast.roof) not in json.dumps([heard, overview])
     assert overview["power"] == {"value": "7.0", "unit": "W"}
+
+
+async def test_a_page_of_a_fleet_hears_of_what_it_shows_and_of_nothing_else(cast: Cast) -> None:
+    """One of Alice's two; naming hers brings Bob nothing, and nonsense is no stream."""
+    barn = await cast.alice.add_inverter("Barn", "2733333333")
+    async with listening(cast, cast.alice, barn) as hers, listening(cast, cast.bob, barn, cast.roof) as his:
+        for number, inverter in enumerate((cast.roof, barn)):
+            await publish(cast, inverter, 412.0, number + 1)
+        heard = await following(hers, "inverter")
+        with pytest.raises(TimeoutError):
+            await following(his, "inverter")
+    nonsense = [
+        await cast.alice.get(f"/events?only={ids}") for ids in ("x", ",".join(str(uuid4()) for _ in range(201)))
+    ]
+
+    assert heard["id"] == str(barn)
+    assert {answer.status_code for answer in nonsense} == {404}
 
 
 async def test_a_log_out_ends_the_stream_before_the_next_event(cast: Cast) -> None:
