@@ -74,6 +74,7 @@ class Action(StrEnum):
     OWNER_MOVED = "owner.moved"
     SECOND_PLACE_REMOVED = "owner.second_place_removed"
     ORPHAN_DELETED = "orphan.deleted"
+    SERVER_ACCEPTED = "server.accepted"
     RESEALED = "token_key.resealed"
     METADATA_CHANGED = "inverter.metadata_changed"
     LOGIN_MADE = "login.made"

@@ -54,6 +54,7 @@ SAYINGS: dict[str, str] = {
     Action.OWNER_MOVED: N_("Readings moved to another server"),
     Action.SECOND_PLACE_REMOVED: N_("Copy of the readings on the other server removed"),
     Action.ORPHAN_DELETED: N_("What nobody owns deleted in InfluxDB"),
+    Action.SERVER_ACCEPTED: N_("Another InfluxDB accepted at an address"),
     Action.RESEALED: N_("Stored secrets sealed with a new key"),
     Action.METADATA_CHANGED: N_("Device data noted by a collector"),
     Action.LOGIN_MADE: N_("Login made"),

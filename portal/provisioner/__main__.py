@@ -1,6 +1,6 @@
 """``python -m portal.provisioner``: runs until stopped; ``--once`` does one full pass and exits.
 
-Its commands (``orphans``, ``move``, ``reseal``) may be given beside one that runs: they do what a person has named.
+Its commands (``orphans``, ``move``, ``reseal``, ``server``) may be given beside one that runs: they do what a person has named.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 
 import structlog
 
-from portal.provisioner import move_command, orphan_command, reseal_command
+from portal.provisioner import move_command, orphan_command, reseal_command, server_command
 from portal.provisioner.app import Provisioner, open_provisioner
 from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder
 from portal.provisioner.commands import CannotDo
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     orphan_command.add_to(commands)
     move_command.add_to(commands)
     reseal_command.add_to(commands)
+    server_command.add_to(commands)
     return parser
 
 

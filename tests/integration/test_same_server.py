@@ -5,14 +5,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from portal.audit import Action
+from portal.provisioner import __main__ as provisioner_command
+from portal.provisioner.commands import CannotDo
 from portal.provisioner.same_server import ANOTHER, same_server
 from schema.database import reading
-from schema.models import StoreServer
+from schema.models import AuditEntry, StoreServer
+from schema.settings import ProvisionerSettings
 from schema.timeseries.management import StoreManager
 from schema.timeseries.port import StoreUnavailable
 from tests.estate import Estate, estate
 from tests.mended import one_of_each
+from tests.portal_app import KEY_OF_ZEROS
 from tests.store_set_ups import STORES, StoreSetUp, opened
 
 pytestmark = pytest.mark.integration
@@ -81,3 +87,44 @@ async def test_a_server_is_looked_at_again_after_each_silence(
 
     with pytest.raises(StoreUnavailable, match="another one"):
         await guarded.organisations()
+
+
+async def test_a_person_says_that_the_new_server_is_meant(
+    place: Estate, manager: StoreManager, store: StoreSetUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a look at what it has; a wrong address, or the server that it was, changes nothing."""
+    roof = await place.settled()
+    settings = ProvisionerSettings.model_validate(
+        {
+            "database_url": str(place.engine.url),
+            "token_key": KEY_OF_ZEROS,
+            "bridge_mqtt_password": "the bridge's",
+            "influx_url": store.url,
+            "influx_operator_token": store.operator_token,
+        }
+    )
+
+    async def accept(url: str) -> int:
+        asked = provisioner_command._parser().parse_args(["server", "accept", url, "--yes"])
+        return await provisioner_command._do(settings, asked)
+
+    with pytest.raises(CannotDo, match="Nothing is known of"):
+        await accept(store.url)
+    async with place.sessions.begin() as session:
+        session.add(StoreServer(url=store.url, capacity_buckets=1, buckets=0, identity="before", another=True))
+    with pytest.raises(CannotDo, match="The settings name no server"):
+        await accept("http://elsewhere:8086")
+    statuses = [await accept(f"{store.url}/"), await accept(store.url)]
+    said = capsys.readouterr().out
+    async with reading(place.sessions) as session:
+        row = await session.get_one(StoreServer, store.url)
+        entries = (await session.scalars(select(AuditEntry).where(AuditEntry.action == Action.SERVER_ACCEPTED))).all()
+    guarded = same_server(place.sessions, manager, server=store.url, clock=place._seconds)
+
+    assert statuses == [0, 0]
+    assert "It has 1 of the 1 organisations" in said
+    assert "is the InfluxDB that it was" in said
+    assert (row.identity, row.another) == (await manager.identity(), False)
+    assert [(one.actor, one.details["found"]) for one in entries] == [("command", 1)]
+    await guarded.organisations()
+    await one_of_each(place, roof)

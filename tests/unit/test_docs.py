@@ -100,6 +100,13 @@ RUN_BY = {
     ),
     **dict.fromkeys(
         [
+            ".venv/bin/python -m standalone provisioner server accept http://localhost:8086",
+            "docker compose exec provisioner python -m portal.provisioner server accept http://influxdb:8086",
+        ],
+        "tests/integration/test_same_server.py::test_a_person_says_that_the_new_server_is_meant",
+    ),
+    **dict.fromkeys(
+        [
             ".venv/bin/python -m standalone new-key",
             ".venv/bin/python -m standalone provisioner reseal",
             ".venv/bin/python -m standalone provisioner reseal --give-up-lost",
