@@ -1,6 +1,6 @@
 """``python -m portal.provisioner``: runs until stopped; ``--once`` does one full pass and exits.
 
-Its commands (``orphans``, ``move``, ``reseal``, ``server``) may be given beside one that runs: they do what a person has named.
+Its commands (``orphans``, ``move``, ``reseal``, ``server``) do what a person has named, also beside one that runs.
 """
 
 import argparse

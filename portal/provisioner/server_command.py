@@ -45,8 +45,9 @@ async def _accept(settings: ProvisionerSettings, chosen: argparse.Namespace) -> 
         wanted = {home.org_id for home in rows.homes.values() if home.org_id}
         said_yes(
             [
-                f"{url} is another InfluxDB than before. It has {len(wanted & there)} of the {len(wanted)} organisations",
-                "that the database knows there. What it has not is made anew, empty and with new tokens.",
+                f"{url} is another InfluxDB than before.",
+                f"It has {len(wanted & there)} of the {len(wanted)} organisations that the database knows there.",
+                "What it has not is made anew, empty and with new tokens.",
             ],
             meant=chosen.yes,
         )
