@@ -1,6 +1,7 @@
 """The benchmarks run and print their figures; how large those are is for a person to judge."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -82,3 +83,15 @@ def test_the_erasings_benchmark_measures_the_writer_beside_it() -> None:
 
     assert re.search(r"5,001 rows erased in [\d.]+ s, file \d+ MB", printed), printed
     assert len(re.findall(r"p50 [\d.]+ ms, p99 [\d.]+ ms, longest \d+ ms", printed)) == 2, printed
+
+
+def test_the_places_benchmark_measures_inverters_and_a_move() -> None:
+    """Bare requests and the provisioner in one run; without ``influxd`` it says that it is left out."""
+    printed = _printed("benchmarks.places", "--inverters", "2", "--seconds", "0.1", "--days", "2")
+
+    if shutil.which("influxd") is None:
+        assert printed.startswith("left out: no INFLUX_URL and no influxd")
+        return
+    assert len(re.findall(r"[\d.]+ ms an inverter", printed)) == 2, printed
+    assert len(re.findall(r"[\d.]+ MB and 17\.0 descriptors an inverter", printed)) == 2, printed
+    assert re.search(r"6,912 values: copied in [\d.]+ s .* compared in [\d.]+ s", printed), printed

@@ -15,7 +15,7 @@ from portal.provisioner.broker_folder import BrokerFolder
 from schema import migrate
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.influx_servers import InfluxServer
-from schema.models import Account, Grant, Owner, OwnerPlacement, PlacementState, Role
+from schema.models import Account, Grant, Owner, OwnerMove, OwnerPlacement, PlacementState, Role
 from schema.settings import ProvisionerSettings
 from tests.fake_influx import FakeInflux
 from tests.portal_app import KEY_OF_ZEROS
@@ -125,3 +125,16 @@ async def test_one_pass_places_everybody_and_says_what_is_away(tmp_path: Path, s
     assert (len(there), len(away)) == (2, 2)
     assert {row.state for row in there} == {PlacementState.READY}
     assert all("does not answer" in row.last_error for row in away)
+
+
+async def test_an_owner_who_shall_move_is_moved(tmp_path: Path, sessions: Sessions) -> None:
+    """By the process as it is wired: within one pass he is on the other server."""
+    async with FakeInflux() as here, FakeInflux() as there, provisioner(tmp_path, here.url, there.url) as running:
+        owner_id = await newcomer(sessions, here.url)
+        await running.once()
+        async with sessions.begin() as session:
+            session.add(OwnerMove(owner_id=owner_id, server=there.url, started_at=NOW, updated_at=NOW))
+        await running.once()
+        row = await place(sessions, owner_id)
+
+    assert (row.server, row.state, row.org_id in there.state.organisations) == (there.url, PlacementState.READY, True)
