@@ -188,7 +188,9 @@ class Movers:
 
 
 @asynccontextmanager
-async def movers(name: str, request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Movers]:
+async def movers(
+    name: str, request: pytest.FixtureRequest, folder: Path, database_url: str = ""
+) -> AsyncIterator[Movers]:
     """From a fake server to another one, or from or to a real one."""
     first, second = {
         "fake to fake": ("fake influx", "fake influx"),
@@ -198,7 +200,7 @@ async def movers(name: str, request: pytest.FixtureRequest, folder: Path) -> Asy
     async with (
         opened(first, request, folder) as here,
         opened(second, request, folder) as there,
-        estate(folder, f"sqlite:///{folder}/deye.db", here) as place,
+        estate(folder, database_url or f"sqlite:///{folder}/deye.db", here) as place,
     ):
         made = Movers(place, there)
         try:

@@ -291,8 +291,15 @@ async def test_an_inverter_that_is_erased_meanwhile_stops_no_move(there: Movers)
         assert (found.buckets, len(found.tokens)) == ([], 1)
 
 
-async def test_a_move_is_told_in_the_audit_log(there: Movers) -> None:
-    """From where to where, and when the copy went."""
+async def test_a_move_is_told_in_the_audit_log(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: str
+) -> None:
+    """From where to where, and when the copy went; on either database."""
+    async with movers("fake to fake", request, tmp_path, database_url) as there:
+        await _told_in_the_log(there)
+
+
+async def _told_in_the_log(there: Movers) -> None:
     held = await there.settled(days=1)
     await there.ask(held.owner_id)
     await there.wish(held.owner_id, MoveWish.CLEAN)
