@@ -10,7 +10,7 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect, Template
 
 from portal import words
-from portal.dead_letters.sentences import reason, refused
+from portal.dead_letters.sentences import nameless, reason, refused
 from portal.script_words import script_words
 from portal.spoken import other_languages
 from portal.template_files import environment
@@ -20,7 +20,7 @@ def template_engine() -> JinjaTemplateEngine:
     """The engine for Litestar; ``csrf_token()`` and ``url_for()`` come from there."""
     pages = environment()
     pages.globals |= {"other_languages": other_languages, "languages": words.LANGUAGES, "script_words": script_words}
-    pages.globals |= {"refused": refused, "reason": reason}
+    pages.globals |= {"refused": refused, "reason": reason, "nameless": nameless}
     return JinjaTemplateEngine.from_environment(pages)
 
 

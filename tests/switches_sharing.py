@@ -83,4 +83,11 @@ SHARING = (
         "        Grant.owner_id.in_(homes_of(account_id, now)),\n",
         f"{READERS_TESTS}no_owner_puts_another_one_out",
     ),
+    control(
+        "who only looks reads no login",
+        "portal.dead_letters.sentences",
+        'return _LOGIN_IN_A_TOPIC.sub("deye/…", sentence)',
+        "return sentence",
+        f"{READERS_TESTS}a_reader_sees_readings_and_nothing_secret",
+    ),
 )

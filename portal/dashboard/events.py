@@ -14,7 +14,7 @@ from portal.dashboard.numbers import Numbers
 from portal.dashboard.production import power_of, shown
 from portal.dashboard.stations import Sight
 from portal.dashboard.verdict import Verdict
-from portal.dead_letters.sentences import refused
+from portal.dead_letters.sentences import nameless, refused
 from portal.live import LiveFeed
 from schema import live
 from schema.database import Sessions, reading
@@ -144,7 +144,7 @@ def _inverter(row: LiveRow, said: Verdict, zone: ZoneInfo, now: datetime, number
         "reading_at": row.reading_at.isoformat() if row.reading_at else None,
         "seen_at": row.seen_at.isoformat() if row.seen_at else None,
         "rung": row.rung,
-        "refusal": refused(row.refusal, row.refusal_detail) if row.refusal else "",
+        "refusal": nameless(refused(row.refusal, row.refusal_detail)) if row.refusal else "",
     }
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from portal.dashboard.numbers import Numbers
 from portal.dashboard.production import power_of
 from portal.dashboard.sun import elevation, place_of
-from portal.dead_letters.sentences import refused
+from portal.dead_letters.sentences import nameless, refused
 from portal.words import _
 from schema.models import LiveRow
 from schema.quantities import STATUS_CODES
@@ -87,7 +87,7 @@ def _before_the_first_reading(row: LiveRow | None) -> Verdict:
 
 
 def _set_aside(row: LiveRow) -> str:
-    return ". " + (refused(row.refusal, row.refusal_detail) or _("Messages since then were set aside."))
+    return ". " + (nameless(refused(row.refusal, row.refusal_detail)) or _("Messages since then were set aside."))
 
 
 def _alive(row: LiveRow, numbers: Numbers) -> Verdict:

@@ -15,6 +15,7 @@ from portal.dashboard import stations
 from portal.dashboard.numbers import age, of_reader
 from portal.dead_letters import service
 from portal.dead_letters.forms import Asked, Nothing, Search
+from portal.inverters import service as inverters
 from portal.parts import parts_of
 from portal.submitted import Submitted, check, submitted
 from portal.templating import page, see_other
@@ -33,14 +34,18 @@ def _told(request: VisitorRequest) -> dict[str, Any]:
 
 @get("/inverters/{inverter_id:uuid}/messages")
 async def of_inverter(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Template:
-    """Why messages of one inverter were set aside, in its owner's words and time."""
+    """Why messages of one inverter were set aside, in its owner's words and time.
+
+    Whoever only looks reads the reasons, and not what was sent, nor through which login.
+    """
     parts, account_id = parts_of(request), request.user.account_id
     async with reading(parts.sessions) as session:
         station = await stations.one_visible(session, account_id, inverter_id, parts.now(), parts.sealer)
         kinds = await service.of_inverter(session, account_id, inverter_id, parts.now())
+        acts = await inverters.get_owned(session, account_id, inverter_id, parts.now()) is not None
     if station is None:
         raise NotFoundException
-    return page(request, "dead_letters/inverter.html", station=station, kinds=kinds, **_told(request))
+    return page(request, "dead_letters/inverter.html", station=station, kinds=kinds, acts=acts, **_told(request))
 
 
 @get(_LIST, guards=[only_admins_find_this])

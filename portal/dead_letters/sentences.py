@@ -60,6 +60,7 @@ _FRAGMENTS = (
     N_("a number of thousands of digits"),
     N_("the sum of all loggers"),
 )
+_LOGIN_IN_A_TOPIC = re.compile(r"\bdeye/[^/\s]+")
 _MESSAGES_A_SECOND = re.compile(r"(\d+(?:\.\d+)?) messages a second")
 
 
@@ -81,6 +82,11 @@ def refused(code: str, english: str) -> str:
     if found is None:
         return _(TITLES[code]) + "."
     return _(SENTENCES[code]).replace("{}", _subject(found[1]) if found.groups() else "", 1)
+
+
+def nameless(sentence: str) -> str:
+    """The sentence without the login in a topic: for what people see who may only look."""
+    return _LOGIN_IN_A_TOPIC.sub("deye/…", sentence)
 
 
 def _subject(english: str) -> str:

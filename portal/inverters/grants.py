@@ -6,7 +6,7 @@ A home is an owner's row; a *site* is one that its installer has made and nobody
 |---|---|---|
 | OWNER | none: the hand-over makes the first one | everything: inverters, logins and their secrets, sharing |
 | INSTALLER | the same with its inverters, and the hand-over; nobody can be invited to look | looks, as READER |
-| READER | looks | looks: pages, curves and messages set aside; no settings, logins or secrets |
+| READER | looks | looks: pages, curves and why messages were set aside; no settings, logins, secrets or payloads |
 
 An INSTALLER grant is worth that much only while the account has the installer's role. Nothing else lets anybody in: no
 search finds what no grant shows, and an installer without grants sees nothing. At the hand-over the grant becomes one

@@ -15,6 +15,7 @@ from schema import live
 from schema.models import Account, Grant, LoginSession, OwnerPlacement, Role
 from tests.people import Cast, Person, login_of, the_cast
 from tests.portal_app import running_portal
+from tests.portal_letters import put
 from tests.sharing import NEW_PASSWORD, grants, home_of, invited, made_site
 from tests.watts import live_row
 
@@ -51,7 +52,10 @@ async def grant_of(cast: Cast, person: Person, role: Role = Role.READER) -> UUID
 async def test_a_reader_sees_readings_and_nothing_secret(cast: Cast) -> None:
     """No settings, no login, nobody's address; and her account makes no organisation before she has an inverter."""
     aunt, login = await looking(cast), (await login_of(cast.portal, cast.roof)).name
-    pages = {path: await aunt.get(path) for path in ("/", "/homes", "/inverters", f"/inverters/{cast.roof}")}
+    topic = f"deye/{login}/elsewhere"
+    await put(cast, topic=topic, reason="wrong_topic", detail=f"Nothing is expected on the topic {topic}.")
+    shown = ("/", "/homes", "/inverters", f"/inverters/{cast.roof}", f"/inverters/{cast.roof}/messages")
+    pages = {path: await aunt.get(path) for path in shown}
     hidden = [f"/inverters/{cast.roof}/{page}" for page in ("edit", "logins", "pairing", "serial", "logins/list")]
     hidden += [f"/homes/{cast.home}/{page}" for page in ("people", "invite", "hand-over")]
     acts = [
@@ -67,8 +71,10 @@ async def test_a_reader_sees_readings_and_nothing_secret(cast: Cast) -> None:
 
     assert {answer.status_code for answer in pages.values()} == {200}
     assert "Roof" in pages[f"/inverters/{cast.roof}"].text
+    assert "Wrong topic" in pages[f"/inverters/{cast.roof}/messages"].text
+    assert login in (await cast.alice.get(f"/inverters/{cast.roof}/messages")).text
     told = "".join(answer.text for answer in pages.values())
-    assert not any(secret in told for secret in (login, "alice@example.org", "ines@example.org"))
+    assert not any(secret in told for secret in (login, "warm", "alice@example.org", "ines@example.org"))
     assert {(await aunt.get(path)).status_code for path in hidden} == {404}
     assert {answer.status_code for answer in acts} == {404}
     assert await home_of(cast.portal, await aunt.add_inverter("Balcony", "2733333333")) != cast.home
