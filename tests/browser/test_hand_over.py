@@ -56,7 +56,7 @@ def test_a_site_is_handed_over_and_its_owner_sees_the_history(opened: Opened, si
     page.get_by_role("link", name="Hand over", exact=True).click()
     page.get_by_label("The new owner's e-mail address").fill(MILLER)
     page.get_by_role("button", name="Send the link").click()
-    expect(page.get_by_text(MILLER)).to_be_visible()
+    expect(page.get_by_text(MILLER, exact=True)).to_be_visible()
     miller = opened(viewport=PHONE).page(mailed_link(site.parts.settings.outbox_dir, MILLER))
     expect(miller.get_by_text("with 5 inverters")).to_be_visible()
     miller.get_by_label("Password").fill(PASSWORD)
