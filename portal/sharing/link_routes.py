@@ -12,7 +12,8 @@ from litestar.response import Redirect, Template
 
 from portal import limits
 from portal.accounts import sessions, zones
-from portal.accounts.forms import DEFAULT_ZONE, not_about
+from portal.accounts.forms import DEFAULT_ZONE, email_key, not_about
+from portal.accounts.known_browsers import marked
 from portal.auth import VisitorRequest, auth_of
 from portal.dashboard.numbers import of_reader
 from portal.headers import NO_REFERRER
@@ -84,7 +85,8 @@ async def join(request: AnyRequest) -> Template | Redirect:
     except HasAccount:
         return await _offer_page(request, typed.token, EMPTY, status=409)
     parts.mailer.wake()
-    return see_other(_there(taken), cookies=[auth_of(request).page_cookie(row)])
+    cookies = [auth_of(request).page_cookie(row), marked(request, email_key(offer.email))]
+    return see_other(_there(taken), cookies=cookies)
 
 
 async def _offer(request: AnyRequest, token: str) -> Offer | None:
