@@ -235,7 +235,7 @@ class Mailer:
         try:
             await self._transport.send(self._message(mail))
         except CannotUnseal:
-            # TOKEN_KEY is another one by now: no later try would help.
+            # TOKEN_KEY is another one by now, and TOKEN_KEY_OLD not the one before: no later try would help.
             _log.error("mail.cannot_unseal", mail=str(mail.id))
             await self._note(mail, sent_at=self._now(), sealed=b"")
             return False

@@ -1,5 +1,6 @@
 """The registry's snapshot on both databases: it serves while the database is away, and restarts go on from it."""
 
+import base64
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,8 +11,11 @@ from sqlalchemy import delete, update
 
 from bridge.edges.snapshot import SnapshotFile, State
 from bridge.ports import RegistryUnavailable
-from schema.database import is_sqlite
+from portal.provisioner.reseal_command import reseal
+from schema.changes import registry_version
+from schema.database import is_sqlite, reading
 from schema.models import Feed, Login, RegistryChange
+from schema.sealing import AesSealer
 from tests.registry_set_up import NOW, Site, fleet, site
 from tests.waiting import until
 
@@ -164,3 +168,26 @@ async def test_a_binding_that_the_snapshot_lacks_is_found_at_the_claim(place: Si
         claimed = await bridge.registry.claim(stale, device_key="barn", alias="")
 
     assert (stale.device_key, claimed.device_key) == ("", "roof")
+
+
+async def test_a_new_key_reaches_the_snapshot(place: Site, request: pytest.FixtureRequest) -> None:
+    """What was sealed anew in the database is soon in its copy: the key from before may go, and the bridge starts."""
+    old, new = (base64.b64encode(bytes([number]) * 32).decode() for number in (7, 9))
+    place.sealer = AesSealer(old)
+    _, roof = await place.pair()
+    place.sealer = both = AesSealer(new, old)
+    async with place.registry() as first:
+        await until(lambda: place.snapshot.load()[1].version == first.version >= 0)
+        await reseal(place.sessions, both)
+        async with reading(place.sessions) as session:
+            version = await registry_version(session)
+        await until(lambda: place.snapshot.load()[1].version >= version)
+    place.sealer = AesSealer(new)
+    away = _cut_off(place, request)
+    try:
+        async with place.registry(following=False) as second:
+            token = second.token(roof)
+    finally:
+        away()
+
+    assert token == "token"
