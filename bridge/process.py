@@ -1,6 +1,7 @@
 """The bridge as a process: signals, the lease, and what its exit status says."""
 
 import asyncio
+import os
 import signal
 
 import structlog
@@ -25,12 +26,35 @@ def run(settings: BridgeSettings) -> int:
 
     Raises ``KeyDoesNotOpen``.
     """
+    _refuse_wrong_key(settings)
     selector = WatchfulSelector()
     with asyncio.Runner(loop_factory=lambda: loop_with(selector)) as runner:
-        # A database that is away is no reason to wait: sealed tokens are in the snapshot too, and come up as they are.
-        sealer = AesSealer(*settings.token_keys)
-        runner.run(sealed_rows.check(settings.database_url, sealer, [sealed_rows.BRIDGE_TOKENS]))
         return runner.run(_run(settings, selector))
+
+
+def _refuse_wrong_key(settings: BridgeSettings) -> None:
+    """Raises ``KeyDoesNotOpen``. Asked in a child: opening a token takes 8 MB, and a bridge may be idle for long.
+
+    A database that is away is no reason to wait: sealed tokens are in the snapshot too, and come up as they are.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            sealer = AesSealer(*settings.token_keys)
+            asyncio.run(sealed_rows.check(settings.database_url, sealer, [sealed_rows.BRIDGE_TOKENS]))
+        except sealed_rows.KeyDoesNotOpen as fault:
+            os.write(writing, str(fault).encode())
+        except BaseException:  # noqa: BLE001  # a child of fork must not go on as its parent
+            _log.exception("key.not_checked")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        complaint = answer.read()
+    os.waitpid(child, 0)
+    if complaint:
+        raise sealed_rows.KeyDoesNotOpen(complaint)
 
 
 async def _run(settings: BridgeSettings, selector: WatchfulSelector) -> int:
