@@ -6,15 +6,22 @@ import re
 import shutil
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from benchmarks.processes import Measured, start
-from schema.timeseries import stores
+from schema.quantities import CATALOGUE
+from schema.readings import Reading
+from schema.timeseries import line_protocol, stores
+from schema.timeseries.kinds import StoreKind
+from schema.timeseries.port import Destination
 
 _OPERATOR_TOKEN = "operator-token-of-a-benchmark"
 
@@ -76,6 +83,22 @@ class EmbeddedStore:
     def has(self, at_ms: int) -> bool:
         """Whether a reading of this instant can be queried."""
         return self._scalar("SELECT count(*) FROM point WHERE at_ms = ?", at_ms) > 0
+
+    async def own_write_ms(self, *, times: int = 300) -> float:
+        """What one reading takes in the store alone, acknowledged after its fsync: the median, in a file beside."""
+        writer = stores.open_writer(StoreKind.EMBEDDED, path=self._file.with_name("alone.db"))
+        place, waits = Destination(uuid4(), uuid4()), list[float]()
+        values = dict.fromkeys(list(CATALOGUE)[:16], 1.0)
+        try:
+            for number in range(times):
+                at = datetime.now(UTC) + timedelta(milliseconds=number)
+                line = line_protocol.encode(Reading(at, values, {}), serial="2711111111")
+                began = time.perf_counter()
+                await writer.write(place, [line])
+                waits.append((time.perf_counter() - began) * 1000)
+        finally:
+            await writer.close()
+        return statistics.median(waits)
 
     def stop(self) -> None:
         """Nothing runs."""
