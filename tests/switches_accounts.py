@@ -61,6 +61,13 @@ ROUTE_LIMITS_TESTS = f"{INTEGRATION}test_route_limits.py::test_"
 
 ACTS = (
     control(
+        "a login's secret wants a fresh log-in",
+        "portal.pairing.routes",
+        '    "guards": [fresh_enough],\n',
+        "",
+        f"{INTEGRATION}test_dear_acts.py::test_a_copied_cookie_alone_gets_no_secret_of_a_login",
+    ),
+    control(
         "what signed-in people send is counted",
         "portal.app",
         "            guards=[limits.not_too_many_acts],\n",

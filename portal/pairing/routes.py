@@ -9,6 +9,7 @@ from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
+from portal.accounts.fresh import FORM_PAGE, fresh_enough
 from portal.auth import VisitorRequest, cookie_name
 from portal.dashboard.numbers import of_reader
 from portal.dashboard.production import power_of
@@ -26,6 +27,12 @@ from portal.submitted import Submitted, check, submitted
 from portal.templating import page, see_other
 from schema.database import reading
 from schema.topics import native
+
+# With a login's secret somebody speaks for the inverter, long after the session that showed it has ended.
+_SHOWS_A_SECRET: dict[str, Any] = {
+    "guards": [fresh_enough],
+    "opt": {FORM_PAGE: "/inverters/{inverter_id}/pairing"},
+}
 
 _COOKIE = "pairing"
 
@@ -88,7 +95,7 @@ def _ladder(found: Pairing, shown: LoginState | None) -> dict[str, Any]:
     }
 
 
-@post("/inverters/{inverter_id:uuid}/pairing/secret")
+@post("/inverters/{inverter_id:uuid}/pairing/secret", **_SHOWS_A_SECRET)
 async def renew_secret(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect:
     """Make a new secret for the login named in the form; the old one stops working."""
     parts = parts_of(request)
@@ -98,7 +105,7 @@ async def renew_secret(request: VisitorRequest, inverter_id: FromPath[UUID]) -> 
     return shown_once(request, inverter_id, made)
 
 
-@post("/inverters/{inverter_id:uuid}/pairing/logins")
+@post("/inverters/{inverter_id:uuid}/pairing/logins", **_SHOWS_A_SECRET)
 async def another_login(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect | Template:
     """A login for a second program: two programs on one login would throw each other out for ever."""
     parts, typed = parts_of(request), check(NewLogin, await submitted(request))

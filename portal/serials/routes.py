@@ -12,6 +12,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from portal import limits
+from portal.accounts.fresh import FORM_PAGE, fresh_enough
 from portal.auth import VisitorRequest
 from portal.dashboard.numbers import of_reader
 from portal.homes import service as homes
@@ -53,7 +54,7 @@ async def change(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Templa
     return see_other(f"/inverters/{inverter_id}/serial")
 
 
-@post(f"{_PAGE}/give-away")
+@post(f"{_PAGE}/give-away", guards=[fresh_enough], opt={FORM_PAGE: "/inverters/{inverter_id}/serial"})
 async def give_away(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Template | Redirect:
     """The device belongs to somebody else now."""
     form = await submitted(request)
@@ -78,7 +79,7 @@ async def ask(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Redirect:
     return see_other(f"/inverters/{inverter_id}/serial#asked")
 
 
-@post("/serials/{request_id:uuid}/answer")
+@post("/serials/{request_id:uuid}/answer", guards=[fresh_enough], opt={FORM_PAGE: "/"})
 async def answer(request: VisitorRequest, request_id: FromPath[UUID]) -> Redirect:
     """Yes or no to somebody who asks for a serial that the account holds."""
     typed = check(Answer, await submitted(request))

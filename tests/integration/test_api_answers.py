@@ -15,7 +15,7 @@ import pytest
 from schema import live
 from schema.models import Role
 from schema.quantities import CATALOGUE
-from tests.people import Cast, allow, the_cast
+from tests.people import PASSWORD, Cast, allow, the_cast
 from tests.portal_app import running_portal
 from tests.sunny_roof import asks, shine
 from tests.watts import live_row
@@ -253,6 +253,7 @@ async def test_an_inverter_says_who_told_what_it_is_and_what_it_was_called(cast:
     await cast.alice.post(f"/inverters/{cast.roof}/edit", name="Roof", rated_power_w="0,8 kW", number_of_mppts="2")
     await cast.alice.post(f"/inverters/{cast.roof}/serial/change", serial="2722222222", why="replaced")
     cast.portal.clock.go(hours=1)
+    await cast.alice.post("/account/prove", password=PASSWORD)
     await cast.alice.post(f"/inverters/{cast.roof}/serial/give-away", sure="yes")
     headers = await cast.alice.bearer()
     one = (await cast.alice.http.get(f"/api/inverters/{cast.roof}", headers=headers)).json()

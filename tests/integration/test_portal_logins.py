@@ -24,7 +24,7 @@ from schema.models import (
     NoticeKind,
     PasswordFileGeneration,
 )
-from tests.people import Cast, login_of, shown_secret, the_cast
+from tests.people import PASSWORD, Cast, login_of, shown_secret, the_cast
 from tests.portal_app import running_portal
 
 pytestmark = pytest.mark.integration
@@ -92,6 +92,7 @@ async def test_a_new_secret_is_clear_until_the_broker_has_it(cast: Cast) -> None
     await cast.alice.get(f"/inverters/{cast.roof}/pairing")
     await broker_has_loaded(cast)
     cast.portal.clock.go(hours=1)
+    await cast.alice.post("/account/prove", password=PASSWORD)
 
     answer = await cast.alice.post(f"/inverters/{cast.roof}/pairing/secret", login=login)
     listed = await cast.alice.get(path)
