@@ -4,12 +4,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from schema.models import (
-    ClaimState,
-    Feed,
-    Inverter,
-    Login,
-)
+from portal.serials.desk import SerialDesk
+from schema.models import ClaimState, Feed, Inverter, Login, SerialRequest
 from tests.people import Cast
 
 
@@ -31,3 +27,17 @@ async def state_of(cast: Cast, inverter_id: UUID) -> tuple[str | None, list[Clai
         feeds = (await session.scalars(select(Feed).where(Feed.inverter_id == inverter_id))).all()
         living = select(func.count()).where(Login.name.in_([feed.login for feed in feeds]), Login.revoked_at.is_(None))
         return inverter.active_serial, [feed.claim_state for feed in feeds], bool(await session.scalar(living))
+
+
+async def desk(cast: Cast) -> None:
+    """What the portal does about requests beside its pages."""
+    parts = cast.portal.parts
+    await SerialDesk(parts.sessions, parts.links, parts.mailer, parts.tries, parts.now).turn()
+    while await parts.mailer.send_due():
+        pass
+
+
+async def request_of(cast: Cast) -> SerialRequest:
+    """The only one."""
+    async with cast.portal.parts.sessions() as session:
+        return (await session.scalars(select(SerialRequest))).one()

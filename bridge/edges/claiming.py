@@ -6,10 +6,11 @@ import structlog
 from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from bridge.routes import Claim, Route
 from schema.database import Sessions
-from schema.models import ClaimState, Feed, Inverter, SerialAlias
+from schema.models import ClaimState, Feed, Inverter, RegistryVersion, SerialAlias
 
 _log = structlog.get_logger(__name__)
 
@@ -23,7 +24,7 @@ async def activate(sessions: Sessions, route: Route, now: datetime) -> Claim:
     claimant = (Inverter.id == route.inverter_id, Inverter.owner_id == route.owner_id, Inverter.deleted_at.is_(None))
     activated = (
         update(Feed)
-        .where(Feed.id == route.feed_id, Feed.claim_state == ClaimState.PENDING, exists().where(*claimant))
+        .where(Feed.id == route.feed_id, Feed.claim_state == ClaimState.PENDING, exists(Inverter.id).where(*claimant))
         .values(claim_state=ClaimState.ACTIVE, activated_at=now)
     )
     take = update(Inverter).where(*claimant).values(active_serial=Inverter.serial)
@@ -38,16 +39,25 @@ async def activate(sessions: Sessions, route: Route, now: datetime) -> Claim:
     return Claim.ACTIVE
 
 
-async def learn(
-    session: AsyncSession, route: Route, claim: Claim, *, device_key: str, alias: str, now: datetime
-) -> None:
-    """Note a dispute, bind the device, record the alias; each only where it is not so already."""
-    if claim is Claim.DISPUTED:
-        await session.execute(
-            update(Feed)
-            .where(Feed.id == route.feed_id, Feed.claim_state == ClaimState.PENDING)
-            .values(claim_state=ClaimState.DISPUTED)
-        )
+async def contest(session: AsyncSession, route: Route) -> Claim:
+    """Note that another one holds the serial. Where that one has let it go meanwhile, the feed stays as it is: what it
+    says next claims again.
+
+    The registry's version comes first, as wherever a serial is freed (``portal.serials.freeing``): of the two one waits
+    for the other, so a feed is never left contesting what nobody holds.
+    """
+    await session.execute(select(RegistryVersion.version).with_for_update(read=True))
+    holder = aliased(Inverter)
+    serial = select(Inverter.serial).where(Inverter.id == route.inverter_id).scalar_subquery()
+    held = exists(holder.id).where(holder.active_serial == serial, holder.id != route.inverter_id)
+    noted = update(Feed).where(Feed.id == route.feed_id, Feed.claim_state == ClaimState.PENDING, held)
+    await session.execute(noted.values(claim_state=ClaimState.DISPUTED))
+    state = (await session.scalars(select(Feed.claim_state).where(Feed.id == route.feed_id))).one_or_none()
+    return Claim(state) if state is not None else route.claim
+
+
+async def learn(session: AsyncSession, route: Route, *, device_key: str, alias: str, now: datetime) -> None:
+    """Bind the device, record the alias; each only where it is not so already."""
     if device_key:
         bind = update(Feed).where(Feed.id == route.feed_id, Feed.device_key == "").values(device_key=device_key)
         await session.execute(bind)

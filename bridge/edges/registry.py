@@ -16,7 +16,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bridge.clock import Clock
-from bridge.edges.claiming import activate, learn, own
+from bridge.edges.claiming import activate, contest, learn, own
 from bridge.edges.registry_rows import Records, every_login, every_name, names_touched, some_logins
 from bridge.edges.snapshot import SnapshotFile, State
 from bridge.ports import RegistryUnavailable
@@ -145,7 +145,9 @@ class SqlRegistry:
 
     async def gone(self, inverter_ids: Collection[UUID]) -> set[UUID]:
         """See ``Registry.gone``."""
-        leaving = exists().where(Placement.inverter_id == Inverter.id, Placement.state == PlacementState.ERASING)
+        leaving = exists(Placement.inverter_id).where(
+            Placement.inverter_id == Inverter.id, Placement.state == PlacementState.ERASING
+        )
         present = select(Inverter.id).where(Inverter.id.in_(inverter_ids), ~leaving)
         try:
             async with reading(self._sessions) as session:
@@ -183,8 +185,10 @@ class SqlRegistry:
             device_key = alias = ""
         claim = await activate(self._sessions, present, now) if present.claim is Claim.PENDING else present.claim
         async with self._sessions() as session, session.begin():
+            if claim is Claim.DISPUTED and present.claim is not claim:
+                claim = await contest(session, present)
             alias = await own(session, present, alias)
-            await learn(session, present, claim, device_key=device_key, alias=alias, now=now)
+            await learn(session, present, device_key=device_key, alias=alias, now=now)
         aliases = present.aliases | {alias} if alias else present.aliases
         return replace(present, claim=claim, device_key=device_key or present.device_key, aliases=aliases)
 

@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 
 from bridge.edges.claiming import activate
 from bridge.routes import Claim
-from portal.serials.desk import SerialDesk
 from schema.models import (
     ClaimState,
     FormerSerial,
@@ -22,7 +21,7 @@ from schema.models import (
 from tests.people import Cast, Person, login_of, the_cast
 from tests.portal_app import running_portal
 from tests.registry_set_up import Site
-from tests.serial_states import has_spoken, state_of
+from tests.serial_states import desk, has_spoken, request_of, state_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -38,26 +37,12 @@ async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
         yield people
 
 
-async def desk(cast: Cast) -> None:
-    """What the portal does about requests beside its pages."""
-    parts = cast.portal.parts
-    await SerialDesk(parts.sessions, parts.links, parts.mailer, parts.tries, parts.now).turn()
-    while await parts.mailer.send_due():
-        pass
-
-
 def mails(cast: Cast, person: Person, subject: str) -> int:
     """How many of these the person has got."""
     return sum(str(mail["Subject"]) == subject for mail in cast.portal.bag.to(person.email))
 
 
 ASKED, LEFT = "Somebody asks for a serial of yours", "A serial is yours"
-
-
-async def request_of(cast: Cast) -> SerialRequest:
-    """The only one."""
-    async with cast.portal.parts.sessions() as session:
-        return (await session.scalars(select(SerialRequest))).one()
 
 
 async def test_what_was_given_away_stays_to_be_read_and_its_serial_is_free(cast: Cast) -> None:
