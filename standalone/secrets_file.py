@@ -30,6 +30,7 @@ STANDALONE: Mapping[str, Callable[[], str]] = {
 COMPOSE: Mapping[str, Callable[[], str]] = {
     **STANDALONE,
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
+    "BRIDGE_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
     "INFLUX_OPERATOR_TOKEN": lambda: secrets.token_urlsafe(48),
 }
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import make_url, select, update
 
 from bridge.app import Bridge
 from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.keeper import Outcome
-from schema import live, migrate
+from schema import bridge_role, live, migrate
 from schema.changes import registry_changed
-from schema.database import Sessions, create_engine_for, sessions_for
+from schema.database import Sessions, create_engine_for, is_sqlite, sessions_for
 from schema.models import (
     ClaimState,
     DeadLetter,
@@ -72,7 +72,7 @@ class Home:
         self.folder = folder
         self.settings = BridgeSettings.model_validate(
             {
-                "database_url": database_url,
+                "database_url": as_bridge(database_url),
                 "live_database_url": f"sqlite:///{folder}/live.db",
                 "data_dir": folder / "data",
                 "token_key": base64.b64encode(os.urandom(32)).decode(),
@@ -205,11 +205,24 @@ class Home:
             await reader.close()
 
 
+def _role_of(url: str) -> str:
+    """A role belongs to the whole server, and tests beside this one use that too."""
+    return f"bridge_of_{make_url(url).database}"
+
+
+def as_bridge(url: str) -> str:
+    """The URL by which the bridge alone uses this database, once its role is there."""
+    return url if is_sqlite(url) else make_url(url).set(username=_role_of(url)).render_as_string(hide_password=False)
+
+
 @asynccontextmanager
 async def home(folder: Path, broker: Broker, database_url: str = "", **settings: object) -> AsyncIterator[Home]:
     """A migrated database beside a running broker."""
     place = Home(folder, broker, database_url or f"sqlite:///{folder}/deye.db", **settings)
     await migrate.upgrade(place.engine)
+    if not is_sqlite(place.settings.database_url):
+        # Every bridge of the tests has no more rights than its own role gives it.
+        await bridge_role.ensure(place.engine, BRIDGE_PASSWORD, role=_role_of(database_url))
     try:
         yield place
     finally:

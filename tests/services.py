@@ -83,6 +83,9 @@ def postgres(folder: Path) -> Iterator[Postgres]:
     subprocess.run(
         [*as_user, initdb, "-D", str(data), "-A", "trust", "-U", "postgres"], check=True, capture_output=True, cwd="/"
     )
+    # Everybody is let in but who is in this group; there is none before a test makes it.
+    rules = data / "pg_hba.conf"
+    rules.write_text(f"host all +asked_for_passwords 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
     control = [*as_user, pg_ctl, "-D", str(data), "-w", "-s"]
     subprocess.run([*control, "-o", options, "-l", str(data / "log"), "start"], check=True, cwd="/")
     try:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import make_url
 
+from schema.bridge_role import ROLE
 from standalone import secrets_file
 from tests.compose_file import PATH, OnThisMachine, services
 from tests.influx import influx
@@ -110,7 +112,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres)
             },
             "migrate": at,
             "provisioner": at,
-            "bridge": at
+            "bridge": {"DATABASE_URL": make_url(database).set(username=ROLE).render_as_string()}
             | {"MQTT_HOST": "127.0.0.1", "MQTT_PORT": str(bridge_port), "MQTT_LOGGERS_PORT": str(mqtt_port)}
             | {"METRICS_PORT": str(free_port())},
             # Without a mail server the portal keeps mails as files, which this test can read.

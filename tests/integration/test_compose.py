@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 
+from schema.bridge_role import ROLE
 from schema.settings import BridgeSettings, CommonSettings, PortalSettings, ProvisionerSettings
 from standalone import secrets_file
 from tests.compose_file import PATH, filled, services
@@ -82,8 +84,32 @@ def test_only_the_provisioner_holds_the_operator_token() -> None:
     assert holders["INFLUX_OPERATOR_TOKEN"] == {"provisioner"}
     assert holders["BRIDGE_MQTT_PASSWORD"] == {"provisioner", "bridge"}
     assert holders["AUTH_SECRET"] == {"portal"}
-    assert holders["POSTGRES_PASSWORD"] == {"postgres", *OURS}
+    assert holders["POSTGRES_PASSWORD"] == {"postgres", *OURS} - {"bridge"}
+    assert holders["BRIDGE_DATABASE_PASSWORD"] == {"migrate", "bridge"}
     assert holders["TOKEN_KEY"] == set(OURS)
+
+
+def test_nobody_outside_reaches_the_stores() -> None:
+    """T21, T29: a write token can delete, and every token reads buckets by their ids: InfluxDB has no port outside, and
+    its scripts reach no address inside. Nor has the database, nor the broker's listener for the bridge.
+    """
+    published = {name: service["ports"] for name, service in services().items() if "ports" in service}
+
+    assert set(published) == {"mosquitto", "mailpit", "portal"}
+    assert published["mosquitto"] == ["${MQTT_PORT:-1883}:1883"]
+    assert published["mailpit"][0].startswith("127.0.0.1:")
+    assert services()["influxdb"]["environment"]["INFLUXD_HARDENING_ENABLED"] == "true"
+
+
+def test_the_bridge_reaches_the_database_as_itself() -> None:
+    """T34: by the role that the migration makes, and nobody else does."""
+    users = {
+        name: make_url(filled(str(service["environment"]["DATABASE_URL"]), SECRETS)).username
+        for name, service in services().items()
+        if "DATABASE_URL" in service.get("environment", {})
+    }
+
+    assert users == {"migrate": "deye", "provisioner": "deye", "portal": "deye", "bridge": ROLE}
 
 
 def test_our_containers_run_without_root_and_without_rights() -> None:

@@ -49,6 +49,9 @@ RUN_BY = {
         "tests/unit/portal/test_catalogues.py"
         "::test_the_translators_command_keeps_what_is_there_and_begins_a_new_language",
     ),
+    "BRIDGE_DATABASE_PASSWORD=… DATABASE_URL=postgresql://deye:…@host/deye .venv/bin/python -m schema migrate": (
+        "tests/integration/test_bridge_role.py::test_migrate_makes_the_role_where_its_password_is_given"
+    ),
     "make secrets": "tests/end_to_end/test_make.py::test_secrets_need_no_environment",
     "make test": ".ci/run::make test",
     ".venv/bin/python -m standalone admin ada@example.org": (
@@ -78,7 +81,7 @@ RUN_BY = {
             ".venv/bin/python -m bridge.letters replay --reason unknown_login",
             ".venv/bin/python -m bridge.letters purge --login ABCDEFGHJK",
             ".venv/bin/python -m bridge.letters requests",
-            "docker compose exec bridge python -m bridge.letters list",
+            "docker compose exec portal python -m bridge.letters list",
         ],
         "tests/integration/test_letters_command.py::test_the_documented_commands_do_what_the_document_says",
     ),
