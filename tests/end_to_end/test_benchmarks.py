@@ -95,3 +95,10 @@ def test_the_places_benchmark_measures_inverters_and_a_move() -> None:
     assert len(re.findall(r"[\d.]+ ms an inverter", printed)) == 2, printed
     assert len(re.findall(r"[\d.]+ MB and 17\.0 descriptors an inverter", printed)) == 2, printed
     assert re.search(r"6,912 values: copied in [\d.]+ s .* compared in [\d.]+ s", printed), printed
+
+
+def test_the_logins_benchmark_measures_file_broker_and_revocation() -> None:
+    """Few logins are enough to see each figure in both columns."""
+    printed = _printed("benchmarks.logins", "--few", "5", "--many", "20")
+
+    assert len(re.findall(r"(?: +[\d,]+ ms +[\d,]+ CPU){2}$", printed, re.MULTILINE)) == 6, printed
