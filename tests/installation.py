@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from schema.sealing import AesSealer
 from schema.timeseries import stores
 from schema.timeseries.kinds import StoreKind
 from schema.timeseries.port import Source
+from tests.lasting_program import Program
 from tests.visitor import Pairing, wait_for
 
 START_S = 60.0
@@ -47,6 +49,12 @@ class Installation:
         command += ["-P", pairing.secret, "-q", str(qos), "-t", topic or f"deye/{pairing.login}/{tail}", "-l"]
         lines = "".join(payload + "\n" for payload in payloads)
         return subprocess.run(command, input=lines, text=True, check=False, timeout=60, capture_output=True).returncode
+
+    @contextmanager
+    def program(self, pairing: Pairing) -> Iterator[Program]:
+        """A program that has logged in with the settings of the pairing page and stays."""
+        with socket.create_connection((self.mqtt_host, self.mqtt_port), timeout=20) as connection:
+            yield Program(connection, pairing)
 
     def children(self) -> dict[str, int]:
         """The process id of each part, by its module or program name."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -204,6 +205,31 @@ def test_a_stranger_who_names_the_bridges_client_id_ends_nothing(home: Installat
 
     assert answer[3] == 0x87
     assert home.children()["mosquitto"] == broker
+
+
+def test_a_revoked_login_is_refused_at_once_and_closed_within_ten_seconds(
+    home: Installation, alice: Visitor, roof: Pairing
+) -> None:
+    """The bridge needs no reload for it; the broker ends the open connection once it has loaded the new file."""
+    pairing, start = alice.add_inverter("Attic", "2766666666"), a_minute_ago()
+    wait_for(lambda: home.publish(pairing, '{"ac_power": 1}') == 0, seconds=20, what="the broker to let her in")
+    page, said_s = f"/inverters/{_inverter_id(pairing)}/logins", list[float]()
+    with home.program(pairing) as program, ThreadPoolExecutor(1) as hand:
+        assert program.say(_documents(start, 1)[0])
+        began, click = time.monotonic(), hand.submit(alice.press, page, "revoke")
+        while program.say(_documents(start, 1, first=len(said_s) + 1)[0]):
+            said_s.append(time.monotonic() - began)
+        closed_s = time.monotonic() - began
+    home.publish(roof, '{"ac_power": 55}')
+    wait_for(lambda: _watts(alice, roof) == 55, seconds=10, what="the bridge to have decided all of it")
+    taken = len(home.stored("2766666666", start, len(said_s) + 1)) - 1
+    refused_s = said_s[taken] if taken < len(said_s) else closed_s
+    sys.stdout.write(f"after the click: refused {refused_s:.2f} s, closed {closed_s:.2f} s, {taken} taken\n")
+
+    assert click.result().status_code == 200
+    assert 0 < taken <= len(said_s)
+    assert closed_s < 10
+    assert home.publish(pairing, '{"ac_power": 2}') != 0
 
 
 def test_the_originals_addresses_answer(home: Installation, alice: Visitor, roof: Pairing) -> None:
