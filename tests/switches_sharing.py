@@ -90,4 +90,11 @@ SHARING = (
         "return sentence",
         f"{READERS_TESTS}a_reader_sees_readings_and_nothing_secret",
     ),
+    control(
+        "a link of whoever stole the account ends with its way back",
+        "portal.accounts.changes",
+        "    await session.execute(links.where(*waiting).values(revoked_at=now))\n",
+        "",
+        f"{INTEGRATION}test_account_address.py::test_whom_the_thief_invited_goes_with_him",
+    ),
 )

@@ -19,7 +19,19 @@ from portal.accounts.links import MailedLinks
 from portal.accounts.mailed_tokens import Redeemed
 from portal.audit import Action
 from portal.mail import owe, owed_lately, too_many_lately
-from schema.models import Account, ApiKey, AuditEntry, Grant, Login, LoginSession, Owner, RecoveryCode, TokenPurpose
+from schema.models import (
+    Account,
+    ApiKey,
+    AuditEntry,
+    Grant,
+    Invitation,
+    Login,
+    LoginSession,
+    Owner,
+    RecoveryCode,
+    Role,
+    TokenPurpose,
+)
 
 
 class ChangedMeanwhile(Exception):
@@ -134,6 +146,7 @@ async def _take_back(session: AsyncSession, account_id: UUID, undone: Redeemed, 
     await session.execute(
         update(ApiKey).where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
+    await _uninvite(session, account_id, undone, now)
     # A second factor that was set up since is not the owner's, and would keep him out; an older one stays.
     set_up = select(AuditEntry.id).where(
         AuditEntry.action == Action.TOTP_ON.value,
@@ -143,6 +156,15 @@ async def _take_back(session: AsyncSession, account_id: UUID, undone: Redeemed, 
     if (await session.execute(set_up.limit(1))).first() is not None:
         await session.execute(update(Account).where(Account.id == account_id).values(totp_sealed=None, totp_step=None))
         await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
+
+
+async def _uninvite(session: AsyncSession, account_id: UUID, undone: Redeemed, now: datetime) -> None:
+    """Whomever the thief let look sees nothing more, and no link that he sent gives anything."""
+    links = update(Invitation).where(Invitation.invited_by == account_id, Invitation.sent_at >= undone.issued_at)
+    waiting = (Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None))
+    await session.execute(links.where(*waiting).values(revoked_at=now))
+    looks = delete(Grant).where(Grant.granted_by == account_id, Grant.role == Role.READER)
+    await session.execute(looks.where(Grant.created_at >= undone.issued_at))
 
 
 async def _end_what_was_open(session: AsyncSession, account_id: UUID) -> None:

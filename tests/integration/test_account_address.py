@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from portal import audit
 from portal.audit import Action
-from schema.models import Account, AuditEntry, EmailToken, LoginSession
+from schema.models import Account, AuditEntry, EmailToken, Grant, LoginSession
 from tests.people import PASSWORD, SESSION_COOKIE, Person, newest_link, sign_up, token_of
 from tests.portal_app import RunningPortal
+from tests.sharing import grants, on_its_way
 
 pytestmark = pytest.mark.integration
 
@@ -222,6 +223,26 @@ async def test_the_old_address_takes_a_stolen_account_back(portal: RunningPortal
     async with portal.parts.sessions() as session:
         assert (await session.scalars(select(Account.delete_after))).all() == [None]
         assert len((await session.scalars(select(LoginSession))).all()) == 1
+
+
+async def test_whom_the_thief_invited_goes_with_him(portal: RunningPortal, alice: Person, bob: Person) -> None:
+    """He let Bob look and sent another one a link: neither is worth anything to them any more."""
+    await signed_in(portal, alice, bob)
+    async with portal.parts.sessions() as session:
+        mine = select(Grant.owner_id).where(Grant.account_id == alice.account_id)
+        home = (await session.scalars(mine)).one()
+    await moved(portal, alice)
+    undo = token_of(await newest_link(portal, alice.email))
+    _, theirs = await on_its_way(portal, alice.account_id, home, bob.email)
+    before = (await bob.post("/invitation/accept", token=theirs)).status_code
+    await alice.post("/login", email=NEW_ADDRESS, password=PASSWORD)
+    await alice.post(f"/homes/{home}/hand-over", email="friend@example.net", days="0")
+    link = await newest_link(portal, "friend@example.net")
+
+    await alice.post("/account/email/undo", token=undo)
+
+    assert (before, (await bob.get(link)).status_code) == (303, 410)
+    assert await grants(portal, home) == {(alice.account_id, "owner", False)}
 
 
 async def test_the_way_back_closes_after_a_week(portal: RunningPortal, alice: Person) -> None:
