@@ -10,7 +10,7 @@ from schema.settings import BrokerEdge
 from schema.topics import BRIDGE_USER
 from tests.broker import BRIDGE_PASSWORD, Broker
 from tests.session_set_up import KEEPALIVE_S, Road, Session, publish, road, session
-from tests.waiting import until
+from tests.waiting import StandStill, until
 
 pytestmark = pytest.mark.integration
 
@@ -49,15 +49,19 @@ async def test_the_session_outlives_a_restart_of_the_broker(server: Broker, edge
         assert (window.received, window.settled, window.dropped, len(window)) == (9, 2, 3, 4)
 
 
+def _forget_everything(server: Broker) -> None:
+    """The broker comes back without its sessions and messages."""
+    server.kill()
+    for saved in [*server.folder.glob("*.db*"), *server.folder.glob("*.sqlite3*")]:
+        saved.unlink()
+    server.start()
+
+
 async def test_a_session_the_broker_has_lost_is_subscribed_again(server: Broker, edge: BrokerEdge) -> None:
     """SUBSCRIBE follows every CONNACK, for the broker may have forgotten everything."""
     async with session(server.port, edge) as one:
-        server.kill()
-        await until(lambda: not one.edge.subscribed)
-        for saved in [*server.folder.glob("*.db*"), *server.folder.glob("*.sqlite3*")]:
-            saved.unlink()
-        server.start()
-        await until(lambda: one.edge.subscribed)
+        _forget_everything(server)
+        await until(lambda: one.subscriptions == 2)
 
         await publish(server, range(1))
         await until(lambda: one.payloads == [0])
@@ -107,7 +111,25 @@ async def test_a_connection_on_which_nothing_comes_any_more_is_given_up(server: 
 
 
 async def test_a_quiet_connection_is_kept(server: Broker, edge: BrokerEdge) -> None:
-    """No message for three keep-alives, and a full window that is not read: neither is a fault."""
+    """No message for three keep-alives, and a full window that is not read: neither is a fault.
+
+    A computer that stands still for longer than the broker's patience ends any connection: that proves nothing, so it
+    is tried again then.
+    """
+    for attempts_left in (2, 1, 0):
+        watched = StandStill()
+        try:
+            async with watched:
+                await _stays_quiet(server, edge)
+        except AssertionError:
+            if watched.longest_s < KEEPALIVE_S / 4 or not attempts_left:
+                raise
+            _forget_everything(server)
+        else:
+            return
+
+
+async def _stays_quiet(server: Broker, edge: BrokerEdge) -> None:
     async with road(server.port) as way, session(way.port, edge, receive_maximum=1) as one:
         await publish(server, range(2))
         await until(lambda: len(one.deliveries) == 1)
