@@ -2,14 +2,14 @@
 
 Logins are revoked and inverters marked as deleted without a further grace; the provisioner finds by their rows what
 lies in the store, erases it and then the rows. What names the person goes at once. A home that somebody else owns too
-stays as it is; at one that goes nobody has a right any more.
+stays as it is; at one that goes nobody has a right any more. A site that nobody owns yet goes with its only installer.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal import audit, letters
@@ -17,7 +17,7 @@ from portal.accounts import administrators, mailed_tokens
 from portal.accounts.links import MailedLinks
 from portal.accounts.service import OWNER_NAME
 from portal.audit import Action, Actor
-from portal.inverters.grants import holds
+from portal.inverters.grants import holds, in_progress
 from portal.mail import owe
 from schema.changes import registry_changed
 from schema.models import (
@@ -101,6 +101,8 @@ async def erase(session: AsyncSession, account_id: UUID, *, now: datetime) -> bo
     asked = await session.scalars(select(EmailToken.new_email).where(EmailToken.account_id == account_id))
     addresses = {address.lower() for address in (account.email, *asked)}
     await session.execute(delete(OutboxMail).where(func.lower(OutboxMail.recipient).in_(addresses)))
+    named = or_(Invitation.accepted_by == account_id, func.lower(Invitation.email).in_(addresses))
+    await session.execute(delete(Invitation).where(named))
     # Sessions, mailed tokens, grants, keys and recovery codes go with it (ON DELETE CASCADE).
     await session.execute(delete(Account).where(Account.id == account_id))
     await _note(session, Action.DELETED, account_id, audit.SYSTEM, now, logins_revoked=sorted(logins))
@@ -108,8 +110,11 @@ async def erase(session: AsyncSession, account_id: UUID, *, now: datetime) -> bo
 
 
 async def _homes_of_nobody_else(session: AsyncSession, account_id: UUID, now: datetime) -> Sequence[UUID]:
-    mine = select(Grant.owner_id).where(Grant.account_id == account_id, Grant.role == Role.OWNER)
-    others = select(Grant.owner_id).where(Grant.account_id != account_id, Grant.role == Role.OWNER, holds(now))
+    """Homes that it alone owns, and sites that it alone installs: afterwards nobody could act there."""
+    sites = select(Owner.id).where(in_progress())
+    acts = or_(Grant.role == Role.OWNER, and_(Grant.role == Role.INSTALLER, Grant.owner_id.in_(sites)))
+    mine = select(Grant.owner_id).where(Grant.account_id == account_id, acts)
+    others = select(Grant.owner_id).where(Grant.account_id != account_id, acts, holds(now))
     return (await session.scalars(mine.where(Grant.owner_id.not_in(others)))).all()
 
 

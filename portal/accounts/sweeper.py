@@ -13,7 +13,7 @@ from portal.accounts import deletion
 from portal.accounts.changes import forget_unconfirmed
 from portal.mail import KEEP_SENT
 from schema.database import Sessions, reading
-from schema.models import Account, EmailToken, LoginSession, OutboxMail
+from schema.models import Account, EmailToken, Invitation, LoginSession, OutboxMail
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +51,7 @@ class Sweeper:
         await self._forget_unconfirmed(now)
         async with self._sessions.begin() as session:
             await session.execute(delete(EmailToken).where(EmailToken.expires_at < now - KEEP_SPENT))
+            await session.execute(delete(Invitation).where(Invitation.expires_at < now - KEEP_SPENT))
             await session.execute(delete(LoginSession).where(LoginSession.expires_at <= now))
             await tries.sweep(session, now=now)
             # The mailer sweeps too, but only when it has something to send.

@@ -25,6 +25,7 @@ from schema.models import (
 )
 from tests.people import Person, allow, login_of, newest_link, sign_up, token_of
 from tests.portal_app import RunningPortal
+from tests.sharing import home_of, made_site, on_its_way
 
 pytestmark = pytest.mark.integration
 
@@ -122,7 +123,10 @@ async def test_after_the_grace_nothing_names_the_person(portal: RunningPortal, a
     await settled(portal, alice, bob)
     await alice.post("/account/profile", display_name="Alice Liddell", time_zone="UTC")
     roof = await alice.add_inverter("Liddell's roof", "2711111111")
-    await bob.add_inverter("Shed", "2722222222")
+    shed = await bob.add_inverter("Shed", "2722222222")
+    for _ in range(2):
+        _, link = await on_its_way(portal, bob.account_id, await home_of(portal, shed), alice.email)
+    assert (await alice.post("/invitation/accept", token=link)).status_code == 303
     await alice.post("/account/email", email="liddell@example.net")
     headers = await alice.bearer()
     await alice.post("/account/delete", sure="yes")
@@ -209,6 +213,34 @@ async def test_a_home_of_two_stays_with_the_other(
     assert (await bob.get(f"/inverters/{roof}/pairing")).status_code == 200
     assert (await ines.get(f"/inverters/{roof}")).status_code == 200
     assert (await login_of(portal, roof)).revoked_at is None
+
+
+async def test_a_site_that_nobody_owns_goes_with_its_installer(portal: RunningPortal, ines: Person) -> None:
+    """Nobody could hand it over any more, or end what publishes there."""
+    await settled(portal, ines)
+    site, (barn,) = await made_site(portal, ines)
+
+    await ines.post("/account/delete", sure="yes")
+    portal.clock.go(days=7, seconds=1)
+    await swept(portal)
+
+    assert (await login_of(portal, barn)).revoked_at == portal.clock()
+    async with portal.parts.sessions() as session:
+        assert (await session.get_one(Inverter, barn)).erase_after == portal.clock()
+        assert (await session.get_one(Owner, site)).name == "Home"
+
+
+async def test_links_of_invitations_are_forgotten(portal: RunningPortal, alice: Person) -> None:
+    """A week after they ended, used or not: they hold somebody's address."""
+    await settled(portal, alice)
+    home = await home_of(portal, await alice.add_inverter())
+    await on_its_way(portal, alice.account_id, home, "somebody@example.net")
+    await swept(portal)
+    kept = await rows_with(portal, "somebody@example.net")
+    portal.clock.go(days=14)
+    await swept(portal)
+
+    assert (kept, await rows_with(portal, "somebody@example.net")) == ({"invitation"}, set())
 
 
 async def test_a_home_that_others_only_look_at_goes_and_they_work_on(
