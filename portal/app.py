@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher
 from litestar import Litestar, Router
@@ -161,7 +161,7 @@ def create_app(parts: Parts) -> Litestar:
     return Litestar(
         route_handlers=[*_routers(auth, DefineMiddleware(Gate, config=csrf))],
         state=State({"parts": parts, "auth": auth}),
-        lifespan=[_beside(parts)],
+        lifespan=[_beside],
         exception_handlers={ProofNeeded: send_to_prove, Exception: errors.answer},
         template_config=TemplateConfig(instance=template_engine()),
         csrf_config=csrf,
@@ -217,27 +217,24 @@ def _csrf(settings: PortalSettings) -> CSRFConfig:
     )
 
 
-def _beside(parts: Parts) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+@asynccontextmanager
+async def _beside(app: Litestar) -> AsyncGenerator[None, None]:
     """The tasks that live as long as the application: mail, the ear on the live rows, and what falls due by itself."""
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncGenerator[None, None]:
-        sessions, now = parts.sessions, parts.now
-        work = {
-            "mailer": parts.mailer.run(),
-            "live_feed": parts.live_feed.run(),
-            "accounts": Sweeper(sessions, now).run(),
-            "notices": NoticeMails(sessions, parts.links, parts.mailer, now).run(),
-            "serials": SerialDesk(sessions, parts.links, parts.mailer, parts.tries, now).run(),
-            "silence": Silence(sessions, parts.live_engine, parts.reader, parts.sealer, now).run(),
-            "audit_sealer": AuditSealer(sessions, now=now).run(),
-        }
-        tasks = [asyncio.create_task(one, name=f"portal.{name}") for name, one in work.items()]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    return lifespan
+    parts: Parts = app.state.parts
+    sessions, now = parts.sessions, parts.now
+    work = {
+        "mailer": parts.mailer.run(),
+        "live_feed": parts.live_feed.run(),
+        "accounts": Sweeper(sessions, now).run(),
+        "notices": NoticeMails(sessions, parts.links, parts.mailer, now).run(),
+        "serials": SerialDesk(sessions, parts.links, parts.mailer, parts.tries, now).run(),
+        "silence": Silence(sessions, parts.live_engine, parts.reader, parts.sealer, now).run(),
+        "audit_sealer": AuditSealer(sessions, now=now).run(),
+    }
+    tasks = [asyncio.create_task(one, name=f"portal.{name}") for name, one in work.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

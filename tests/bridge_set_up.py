@@ -17,7 +17,7 @@ from bridge.app import Bridge
 from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.keeper import Outcome
-from schema import bridge_role, live, migrate
+from schema import bridge_role, live
 from schema.changes import registry_changed
 from schema.database import Sessions, create_engine_for, is_sqlite, sessions_for
 from schema.models import (
@@ -38,6 +38,7 @@ from schema.timeseries.port import PointWriter, Sample, Source
 from schema.timeseries.stores import open_reader
 from schema.verifiers import new_login
 from tests.broker import BRIDGE_PASSWORD, Broker
+from tests.databases import bring_up_to_date
 from tests.publisher import SECRET as SECRET  # noqa: PLC0414  # whoever sets a bridge up publishes too
 from tests.publisher import Publisher as Publisher  # noqa: PLC0414
 from tests.waiting import until, until_async
@@ -219,7 +220,7 @@ def as_bridge(url: str) -> str:
 async def home(folder: Path, broker: Broker, database_url: str = "", **settings: object) -> AsyncIterator[Home]:
     """A migrated database beside a running broker."""
     place = Home(folder, broker, database_url or f"sqlite:///{folder}/deye.db", **settings)
-    await migrate.upgrade(place.engine)
+    await bring_up_to_date(place.engine)
     if not is_sqlite(place.settings.database_url):
         # Every bridge of the tests has no more rights than its own role gives it.
         await bridge_role.ensure(place.engine, BRIDGE_PASSWORD, role=_role_of(database_url))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.databases import migrated
 from tests.influx import RealInflux, influx
 from tests.services import Postgres, postgres
 
@@ -22,10 +23,26 @@ def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInfl
         yield server
 
 
+@pytest.fixture(scope="session")
+def newest_postgres(postgres_server: Postgres) -> str:
+    """The name of a database of the newest revision, to be copied."""
+    migrated(postgres_server.fresh("newest"))
+    return "newest"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def empty_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An empty database of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('database')}/deye.db"
     server: Postgres = request.getfixturevalue("postgres_server")
     return server.fresh(f"test_{abs(hash(request.node.nodeid))}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of each kind in turn, for ``bring_up_to_date``: on PostgreSQL it is that already."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path_factory.mktemp('database')}/deye.db"
+    server: Postgres = request.getfixturevalue("postgres_server")
+    return server.fresh(f"test_{abs(hash(request.node.nodeid))}", like=request.getfixturevalue("newest_postgres"))

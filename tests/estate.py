@@ -22,7 +22,7 @@ from portal.provisioner.ports import Places
 from portal.provisioner.reconciler import Reconciler
 from portal.provisioner.remains import NoRemains, Remains
 from portal.provisioner.repairs import Repairs
-from schema import live, migrate
+from schema import live
 from schema.changes import registry_changed
 from schema.database import create_engine_for, reading, sessions_for
 from schema.models import (
@@ -49,6 +49,7 @@ from schema.sealing import AesSealer
 from schema.timeseries.port import Destination, Source
 from schema.timeseries.stores import open_eraser
 from schema.verifiers import new_login
+from tests.databases import bring_up_to_date
 from tests.mortality import Mortality
 from tests.store_set_ups import DAY, StoreSetUp, encoded
 from tests.store_set_ups import reading as measured
@@ -79,7 +80,7 @@ class Estate:
 
     async def open(self) -> None:
         """Make the tables, and somebody who may be given homes."""
-        await migrate.upgrade(self.engine)
+        await bring_up_to_date(self.engine)
         async with self.sessions.begin() as session:
             email = "somebody@example.org"
             session.add(Account(id=self._account, email=email, email_key=email, password_hash="-", created_at=self.now))

@@ -1,9 +1,6 @@
 """The portal in this process and event loop, over a SQLite file of its own, with every mail kept in a list."""
 
 import asyncio
-import functools
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,11 +19,11 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from portal.app import create_app, make_parts
 from portal.mail import MailNotTaken
 from portal.parts import Parts
-from schema import migrate
 from schema.database import create_engine_for, sessions_for
 from schema.live import open_live
 from schema.settings import PortalSettings
 from schema.timeseries.stores import open_reader, open_writer
+from tests.databases import bring_up_to_date
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 BASE_URL = "http://portal.example.org"
@@ -50,21 +47,8 @@ class _Compiled(BytecodeCache):
 
 
 _COMPILED = _Compiled()
-
-
-@functools.cache
-def _template_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="deye-tests-")
-
-
-async def _migrated(path: Path) -> None:
-    """A database of the newest revision; made once, copied afterwards."""
-    made = Path(_template_folder().name) / "deye.db"
-    if not made.exists():
-        engine = create_engine_for(f"sqlite:///{made}")
-        await migrate.upgrade(engine)
-        await engine.dispose()
-    shutil.copy(made, path)
+# Applications whose portal has ended, by their settings: to build one takes longer than most tests.
+_IDLE: dict[str, list[Litestar]] = {}
 
 
 class Clock:
@@ -103,12 +87,17 @@ class MailBag:
 
 @dataclass
 class RunningPortal:
-    """A portal whose lifespan has begun."""
+    """A portal whose lifespan has begun.
+
+    ``key`` tells portals with other settings apart; ``file`` is the database where that is a file of its own.
+    """
 
     app: Litestar
     parts: Parts
     bag: MailBag
     clock: Clock
+    key: str
+    file: Path | None
 
     def browser(self) -> httpx.AsyncClient:
         """Somebody's browser with cookies of its own, that follows no redirects."""
@@ -162,6 +151,18 @@ async def _living(app: Litestar) -> AsyncGenerator[None, None]:
         await asyncio.gather(task, waiting)
 
 
+def _application(parts: Parts, key: str) -> Litestar:
+    """One that knows these parts, perhaps one that an earlier portal had."""
+    if idle := _IDLE.get(key):
+        app = idle.pop()
+        app.state.parts = parts
+        return app
+    app = create_app(parts)
+    assert isinstance(app.template_engine, JinjaTemplateEngine)
+    app.template_engine.engine.bytecode_cache = _COMPILED
+    return app
+
+
 @asynccontextmanager
 async def running_portal(
     folder: Path, *, hasher: PasswordHasher = CHEAP, **values: Any
@@ -169,11 +170,13 @@ async def running_portal(
     """A migrated database, the application around it, its lifespan entered."""
     settings = portal_settings(folder, **values)
     path = folder / "deye.db"
-    if settings.database_url == f"sqlite:///{path}" and not path.exists():
-        await _migrated(path)
-    engine, live_engine = create_engine_for(settings.database_url), await open_live(settings.live_url)
-    if not path.exists():
-        await migrate.upgrade(engine)
+    ours = settings.database_url == f"sqlite:///{path}"
+    # No test of the portal pulls the plug.
+    engine, live_engine = (
+        create_engine_for(settings.database_url, synchronous="OFF"),
+        await open_live(settings.live_url),
+    )
+    await bring_up_to_date(engine)
     # The bridge makes the store's file; here nobody else does.
     await open_writer(settings.store, path=settings.readings_path).close()
     reader = open_reader(settings.store, path=settings.readings_path)
@@ -188,13 +191,13 @@ async def running_portal(
         transport=bag,
         say=lambda _: None,
     )
-    app = create_app(parts)
-    assert isinstance(app.template_engine, JinjaTemplateEngine)
-    app.template_engine.engine.bytecode_cache = _COMPILED
+    key = repr(sorted((name, value) for name, value in values.items() if name not in ("database_url", "data_dir")))
+    app = _application(parts, key)
     try:
         async with _living(app):
-            yield RunningPortal(app, parts, bag, clock)
+            yield RunningPortal(app, parts, bag, clock, key, path if ours and hasher is CHEAP else None)
     finally:
         await reader.close()
         await live_engine.dispose()
         await engine.dispose()
+        _IDLE.setdefault(key, []).append(app)

@@ -14,12 +14,12 @@ from sqlalchemy import event, select, update
 from bridge.clock import Clock
 from bridge.edges.registry import SqlRegistry
 from bridge.edges.snapshot import SnapshotFile
-from schema import migrate
 from schema.changes import registry_changed
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.models import Feed, Inverter, Login, Owner, OwnerPlacement, Placement, PlacementState
 from schema.sealing import AesSealer
 from schema.verifiers import new_login
+from tests.databases import bring_up_to_date
 from tests.waiting import until
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -132,7 +132,7 @@ class Watched:
 async def site(folder: Path, url: str) -> AsyncIterator[Site]:
     """A migrated database."""
     made = Site(folder, url)
-    await migrate.upgrade(made.engine)
+    await bring_up_to_date(made.engine)
     try:
         yield made
     finally:

@@ -46,6 +46,7 @@ from schema.models import (
     SerialRequest,
     TokenPurpose,
 )
+from tests.kept_scenes import again, keep
 from tests.new_site import new_site
 from tests.people import Cast, Person, allow, login_of, sign_up, the_cast
 from tests.portal_app import RunningPortal, running_portal
@@ -282,29 +283,39 @@ async def the_stage(folder: Path, **settings: Any) -> AsyncGenerator[Stage, None
         parts = portal.parts
         free = NoLimits(parts.sessions, parts.tries.key)
         portal.app.state.parts = replace(parts, tries=free, throttle=Throttle(free))
-        cast = await stack.enter_async_context(the_cast(portal))
         more = {
             name: Person(name, await stack.enter_async_context(portal.browser())) for name in ("rita", "olga", "key")
         }
-        for name in ("rita", "olga"):
-            await sign_up(portal, more[name], admin=name == "olga")
-            assert (await more[name].log_in()).status_code == 303
-        await allow(portal, more["rita"], cast.roof, Role.READER)
+        cast = await stack.enter_async_context(the_cast(portal))
         people = {name: getattr(cast, name) for name in ("nobody", "alice", "bob", "ines", "ada")} | more
-        async with parts.sessions.begin() as session:
-            await session.execute(
-                update(LoginSession)
-                .where(LoginSession.account_id == more["olga"].account_id)
-                .values(proved_at=portal.clock() - timedelta(hours=1))
-            )
-            await session.execute(update(Account).where(Account.id == cast.ines.account_id).values(is_installer=True))
-            await session.execute(update(Inverter).where(Inverter.id == cast.roof).values(active_serial=SERIAL))
-            proved = update(Feed).where(Feed.inverter_id == cast.roof)
-            await session.execute(proved.values(claim_state=ClaimState.ACTIVE))
         stage = Stage(cast, people, {"nobody": {}})
-        for name in ("alice", "bob", "ines", "rita", "ada", "olga"):
-            stage.bearer[name] = await people[name].bearer()
-        stage.bearer["key"] = {"Authorization": f"Bearer {(await stage.key())[1]}"}
+        kept = again(portal, "stage", people)
+        if kept is None:
+            await _take_places(stage)
+            keep(portal, "stage", people, (cast.roof, stage.bearer))
+        else:
+            cast.roof, stage.bearer = kept[0], dict(kept[1])
         # The key's bearer has no cookie: on pages it is one more header that opens nothing.
         people["key"].http.headers.update(stage.bearer["key"])
         yield stage
+
+
+async def _take_places(stage: Stage) -> None:
+    portal, cast, people = stage.portal, stage.cast, stage.people
+    for name in ("rita", "olga"):
+        await sign_up(portal, people[name], admin=name == "olga")
+        assert (await people[name].log_in()).status_code == 303
+    await allow(portal, people["rita"], cast.roof, Role.READER)
+    async with portal.parts.sessions.begin() as session:
+        await session.execute(
+            update(LoginSession)
+            .where(LoginSession.account_id == people["olga"].account_id)
+            .values(proved_at=portal.clock() - timedelta(hours=1))
+        )
+        await session.execute(update(Account).where(Account.id == cast.ines.account_id).values(is_installer=True))
+        await session.execute(update(Inverter).where(Inverter.id == cast.roof).values(active_serial=SERIAL))
+        proved = update(Feed).where(Feed.inverter_id == cast.roof)
+        await session.execute(proved.values(claim_state=ClaimState.ACTIVE))
+    for name in ("alice", "bob", "ines", "rita", "ada", "olga"):
+        stage.bearer[name] = await people[name].bearer()
+    stage.bearer["key"] = {"Authorization": f"Bearer {(await stage.key())[1]}"}

@@ -19,9 +19,9 @@ from portal.audit import Action
 from portal.audit_log import checking
 from portal.audit_log.chain import FaultKind
 from portal.audit_log.sealer import AuditSealer
-from schema import migrate
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.models import AuditEntry, AuditSeal
+from tests.databases import bring_up_to_date
 
 pytestmark = pytest.mark.integration
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -39,7 +39,7 @@ _FORGED_SEAL = "(id, entry_id, hash) SELECT id, entry_id, 'x' FROM audit_seal WH
 async def engine(database_url: str) -> AsyncGenerator[AsyncEngine, None]:
     """A migrated database of each kind."""
     engine = create_engine_for(database_url)
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield engine
     await engine.dispose()
 
@@ -183,7 +183,7 @@ async def test_the_command_says_which_entry_was_changed_removed_or_added(tmp_pat
     """What docs/running.md tells administrators to run, on a log that was whole before."""
     path = tmp_path / "deye.db"
     engine = create_engine_for(f"sqlite:///{path}")
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     sessions = sessions_for(engine)
     await written(sessions, 9)
     await written(sessions, 1, at=NOON + timedelta(hours=1))

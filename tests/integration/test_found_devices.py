@@ -10,7 +10,6 @@ from sqlalchemy import delete, select, update
 
 from bridge.counters import Counters
 from bridge.edges.found_devices import AGAIN_S, KEPT_FOR, MOST_FOR_A_LOGIN, FoundDevices
-from schema import migrate
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.models import (
     Feed,
@@ -19,6 +18,7 @@ from schema.models import (
     Login,
     Owner,
 )
+from tests.databases import bring_up_to_date
 from tests.fakes import ALICE_LOGIN, BOB_LOGIN, NOON, FakeTime, directory, route
 from tests.waiting import until, until_async
 
@@ -38,7 +38,7 @@ class Bench:
 
     async def open(self) -> None:
         """Make the tables and the logins."""
-        await migrate.upgrade(self.engine)
+        await bring_up_to_date(self.engine)
         owner = Owner(id=uuid4(), name="an owner", created_at=NOON)
         async with self.sessions.begin() as session:
             session.add(owner)

@@ -13,9 +13,9 @@ from bridge.edges.letter_requests import LetterRequests
 from bridge.edges.spool import SqliteSpool
 from bridge.kept import KeptLetter, Letter
 from bridge.refusals import Reason
-from schema import migrate
 from schema.database import create_engine_for, sessions_for
 from schema.models import DeadLetter, DeadLetterRequest, LetterAction, RequestSource, RequestState
+from tests.databases import bring_up_to_date
 from tests.fakes import ALICE_LOGIN, NOON, FakeRegistry, FakeTime
 
 pytestmark = pytest.mark.integration
@@ -86,7 +86,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """Three letters of Alice's and a migrated database."""
     spool = _Spool(tmp_path / "spool.db", max_bytes=10_000_000, counters=Counters())
     bench = Bench(spool, tmp_path)
-    await migrate.upgrade(bench.engine)
+    await bring_up_to_date(bench.engine)
     letters = [Letter(ALICE_LOGIN, None, "deye/x", b"%d" % number, Reason.NOT_JSON, "No.", NOON) for number in range(3)]
     await spool.commit(letters, [])
     yield bench

@@ -13,10 +13,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from schema import migrate
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.letters import PayloadForm
 from schema.models import DeadLetter, DeadLetterRequest, LetterAction, RequestSource, RequestState
+from tests.databases import bring_up_to_date
 from tests.fakes import ALICE_LOGIN, BOB_LOGIN, NOON
 
 pytestmark = pytest.mark.integration
@@ -75,7 +75,7 @@ class Shell:
 async def shell(database_url: str) -> AsyncIterator[Shell]:
     """Somebody at a prompt, on SQLite and on PostgreSQL."""
     engine = create_engine_for(database_url)
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield Shell(database_url, sessions_for(engine))
     await engine.dispose()
 

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from schema import migrate, notices
+from schema import notices
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.models import Notice, NoticeKind, Owner
+from tests.databases import bring_up_to_date
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +23,7 @@ NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 async def sessions(database_url: str) -> AsyncIterator[Sessions]:
     """A migrated database of each kind."""
     engine = create_engine_for(database_url)
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield sessions_for(engine)
     await engine.dispose()
 

@@ -16,10 +16,10 @@ from sqlalchemy import select
 
 from portal import letters
 from portal.mail import GIVE_UP_AFTER, KEEP_SENT, FileTransport, Mailer, MailNotTaken, SmtpTransport, owe
-from schema import migrate
 from schema.database import Sessions, create_engine_for, sessions_for
 from schema.models import OutboxMail
 from schema.sealing import AesSealer
+from tests.databases import bring_up_to_date
 from tests.portal_app import KEY_OF_ZEROS, Clock, MailBag, portal_settings
 
 pytestmark = pytest.mark.integration
@@ -33,7 +33,7 @@ OTHER_KEY = "B" * 43 + "="
 async def sessions(tmp_path: Path) -> AsyncGenerator[Sessions, None]:
     """A migrated database."""
     engine = create_engine_for(f"sqlite:///{tmp_path}/deye.db")
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield sessions_for(engine)
     await engine.dispose()
 

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select
 
 from portal.provisioner.figures import LOOK_AGAIN_S, LOOK_EVERY_S, NAMED_NOWHERE, Figures, ServerRows
-from schema import migrate
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.influx_servers import InfluxServer
 from schema.models import Owner, OwnerPlacement, StoreServer
 from schema.timeseries.kinds import StoreKind
 from schema.timeseries.port import Destination
 from schema.timeseries.stores import open_figures, open_manager, open_writer
+from tests.databases import bring_up_to_date
 from tests.fake_influx import FakeInflux
 from tests.influx import RealInflux, set_up
 
@@ -27,7 +27,7 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 async def sessions(tmp_path: Path) -> AsyncGenerator[Sessions, None]:
     """An empty database."""
     engine = create_engine_for(f"sqlite:///{tmp_path}/deye.db")
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield sessions_for(engine)
     await engine.dispose()
 

@@ -15,12 +15,12 @@ from sqlalchemy import delete, update
 from portal.provisioner.broker_folder import AnotherProvisioner, BrokerFolder
 from portal.provisioner.generations import Generations
 from portal.provisioner.password_file import LoginsWouldVanish, parse
-from schema import migrate
 from schema.changes import registry_changed
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.models import ONLY_ROW, Login, Owner, PasswordFileGeneration
 from schema.verifiers import new_login, new_secret, verifier
 from tests.broker import Broker
+from tests.databases import bring_up_to_date
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -30,7 +30,7 @@ OWNER = UUID(int=1)
 @asynccontextmanager
 async def _database(url: str) -> AsyncIterator[Sessions]:
     engine = create_engine_for(url)
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     sessions = sessions_for(engine)
     async with sessions.begin() as session:
         session.add(Owner(id=OWNER, name="Alice", created_at=NOW))

@@ -18,7 +18,6 @@ from portal.provisioner.embedded_places import EmbeddedPlaces
 from portal.provisioner.influx_places import InfluxPlaces
 from portal.provisioner.making import Keeping
 from portal.provisioner.placing import Placing, Room
-from schema import migrate
 from schema.changes import registry_version
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.models import Inverter, Owner, OwnerPlacement, Placement, PlacementState
@@ -26,6 +25,7 @@ from schema.sealing import AesSealer
 from schema.timeseries.kinds import StoreKind
 from schema.timeseries.port import Destination, StoreMisconfigured, StoreUnavailable
 from schema.timeseries.stores import open_manager, open_writer
+from tests.databases import bring_up_to_date
 from tests.fake_influx import FakeInflux
 from tests.influx import RealInflux, set_up
 
@@ -113,7 +113,7 @@ class Home:
 @asynccontextmanager
 async def _home(url: str) -> AsyncIterator[Home]:
     engine = create_engine_for(url)
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     home = Home(sessions_for(engine), uuid4(), uuid4())
     async with home.sessions.begin() as session:
         session.add(Owner(id=home.owner_id, name="Alice", created_at=NOW))

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from portal.capacity import used_buckets
 from portal.provisioner.placing import LOOK_AGAIN_S, Placing, Room, choose
-from schema import migrate
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.models import Inverter, MoveState, Owner, OwnerMove, OwnerPlacement, Placement, PlacementState
+from tests.databases import bring_up_to_date
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Town:
 async def town(database_url: str) -> AsyncGenerator[Town, None]:
     """On both databases: counting is the database's work."""
     engine = create_engine_for(database_url)
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield Town(sessions_for(engine))
     await engine.dispose()
 

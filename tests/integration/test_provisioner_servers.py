@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from portal.provisioner.app import Provisioner, open_provisioner
 from portal.provisioner.broker_folder import BrokerFolder
-from schema import migrate
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.influx_servers import InfluxServer
 from schema.models import Account, Grant, Owner, OwnerMove, OwnerPlacement, PlacementState, Role
 from schema.settings import ProvisionerSettings
+from tests.databases import bring_up_to_date
 from tests.fake_influx import FakeInflux
 from tests.portal_app import KEY_OF_ZEROS
 from tests.waiting import until_async
@@ -29,7 +29,7 @@ NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 async def sessions(tmp_path: Path) -> AsyncGenerator[Sessions, None]:
     """An empty database."""
     engine = create_engine_for(f"sqlite:///{tmp_path}/deye.db")
-    await migrate.upgrade(engine)
+    await bring_up_to_date(engine)
     yield sessions_for(engine)
     await engine.dispose()
 

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
-async def test_the_newest_revision_says_what_the_models_say(database_url: str) -> None:
+async def test_the_newest_revision_says_what_the_models_say(empty_database_url: str) -> None:
     """After an upgrade, and again after going down and up, no difference is left."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
 
     await migrate.upgrade(engine)
     first = await migrate.differences(engine)
@@ -34,9 +34,9 @@ async def test_the_newest_revision_says_what_the_models_say(database_url: str) -
     assert emptied != []
 
 
-async def test_a_revision_that_is_taken_back_costs_no_row_of_a_table_that_stays(database_url: str) -> None:
+async def test_a_revision_that_is_taken_back_costs_no_row_of_a_table_that_stays(empty_database_url: str) -> None:
     """SQLite copies a table to take a column away; whoever points at its rows must not go with the old one."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
     await migrate.upgrade(engine)
     sessions = sessions_for(engine)
     owner, inverter, login = Owner(id=uuid4(), name="Alice", created_at=NOW), uuid4(), "ABCDEFGHJK"
@@ -62,9 +62,9 @@ async def test_a_revision_that_is_taken_back_costs_no_row_of_a_table_that_stays(
     assert enforced in (None, 1)
 
 
-async def test_a_login_outlives_its_owner(database_url: str) -> None:
+async def test_a_login_outlives_its_owner(empty_database_url: str) -> None:
     """Its name is never given again, and the provisioner sees why it left the password file."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
     await migrate.upgrade(engine)
     sessions = sessions_for(engine)
     owner = Owner(id=uuid4(), name="Alice", created_at=NOW)
@@ -86,9 +86,9 @@ async def test_a_login_outlives_its_owner(database_url: str) -> None:
     assert (left.owner_id, left.revoked_at) == (None, NOW)
 
 
-async def test_what_was_deleted_before_there_was_a_grace_is_due(database_url: str) -> None:
+async def test_what_was_deleted_before_there_was_a_grace_is_due(empty_database_url: str) -> None:
     """Its owner was told that it is gone; the upgrade lets the provisioner do it."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
     await migrate.upgrade(engine, "0004")
     owner, gone, kept = uuid4(), uuid4(), uuid4()
     insert = text(
@@ -114,9 +114,9 @@ async def test_what_was_deleted_before_there_was_a_grace_is_due(database_url: st
     assert due == {gone: NOW, kept: None}
 
 
-async def test_two_inverters_may_share_a_serial_and_only_one_may_be_active(database_url: str) -> None:
+async def test_two_inverters_may_share_a_serial_and_only_one_may_be_active(empty_database_url: str) -> None:
     """A serial identifies and never proves: typing it twice is fine, holding it twice is not."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
     await migrate.upgrade(engine)
     sessions = sessions_for(engine)
     alice, bob = (Owner(id=uuid4(), name=name, created_at=NOW) for name in ("Alice", "Bob"))
@@ -136,9 +136,9 @@ async def test_two_inverters_may_share_a_serial_and_only_one_may_be_active(datab
     await engine.dispose()
 
 
-async def test_versions_count_every_change_of_parallel_writers(database_url: str) -> None:
+async def test_versions_count_every_change_of_parallel_writers(empty_database_url: str) -> None:
     """Ten transactions at once raise the version by ten, and times come back aware."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
     await migrate.upgrade(engine)
     sessions = sessions_for(engine)
 
@@ -158,12 +158,12 @@ async def test_versions_count_every_change_of_parallel_writers(database_url: str
     assert owner.created_at == NOW
 
 
-async def test_a_waiter_wakes_within_a_second_of_the_commit(database_url: str) -> None:
+async def test_a_waiter_wakes_within_a_second_of_the_commit(empty_database_url: str) -> None:
     """The registry and the live rows reach other processes well within a second."""
-    engine = create_engine_for(database_url)
+    engine = create_engine_for(empty_database_url)
     await migrate.upgrade(engine)
 
-    async with Changes(database_url, Channel.REGISTRY) as changes:
+    async with Changes(empty_database_url, Channel.REGISTRY) as changes:
         await changes.wait()
         async with sessions_for(engine).begin() as session:
             await registry_changed(session)
@@ -171,9 +171,9 @@ async def test_a_waiter_wakes_within_a_second_of_the_commit(database_url: str) -
     await engine.dispose()
 
 
-async def test_live_rows_are_replaced_and_found_by_version(database_url: str) -> None:
+async def test_live_rows_are_replaced_and_found_by_version(empty_database_url: str) -> None:
     """A reader that knows version 1 is given only what came after it."""
-    engine = await live.open_live(database_url)
+    engine = await live.open_live(empty_database_url)
     first, second = uuid4(), uuid4()
 
     def row(inverter: object, version: int, watts: float) -> dict[str, object]:

@@ -21,10 +21,10 @@ from bridge.kept import Line, SpoolUnavailable
 from bridge.lanes import Lane
 from bridge.observed import Role
 from bridge.window import Window
-from schema import migrate
 from schema.changes import registry_changed, registry_version
 from tests.bridge_set_up import Home
 from tests.broker import Broker
+from tests.databases import bring_up_to_date
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -52,7 +52,7 @@ class Scene:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """A bridge that is active; the broker is never started."""
     place = Home(tmp_path, Broker(tmp_path / "broker"), f"sqlite:///{tmp_path}/deye.db")
-    await migrate.upgrade(place.engine)
+    await bring_up_to_date(place.engine)
     place.settings.data_dir.mkdir()
     now = [1000.0]
     counters, clock = Counters(), Clock(monotonic=lambda: now[0])
