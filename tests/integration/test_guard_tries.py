@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from portal.tries import NO_WAIT, Limit, Tries, counted_address, sweep
 from schema.database import create_engine_for, sessions_for
-from schema.models import Base, TryCount
+from schema.models import TryCount
+from tests.databases import bring_up_to_date
 
 pytestmark = pytest.mark.integration
 
@@ -20,10 +21,9 @@ THREE = Limit("a_kind", 3, timedelta(hours=1))
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncGenerator[AsyncEngine, None]:
-    """A database with this one table."""
+    """A database in which nobody has tried anything."""
     made = create_engine_for(database_url)
-    async with made.begin() as connection:
-        await connection.run_sync(Base.metadata.tables["try_count"].create)
+    await bring_up_to_date(made)
     yield made
     await made.dispose()
 
