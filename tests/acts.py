@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from schema.models import AuditEntry
 from tests.filled_in import typed
 from tests.route_table import SAFE, Row
-from tests.stage import Stage, target
+from tests.stage import Stage
 from tests.streams import first_answer
+from tests.targets import target
 
 STREAMS = ("/events",)
 PLACE = re.compile(r"\{(\w+):\w+\}")

@@ -17,7 +17,8 @@ from portal.errors import PROGRAM_PATHS
 from schema.models import Base
 from tests.filled_in import typed
 from tests.people import Person, sign_up
-from tests.stage import Stage, target, the_stage
+from tests.stage import Stage, the_stage
+from tests.targets import target
 
 pytestmark = pytest.mark.integration
 
