@@ -4,6 +4,7 @@ Only on SQLite and with cheap passwords; ``RunningPortal.file`` says where. What
 whoever proved a password long ago would be asked again.
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -42,23 +43,23 @@ class _Scene:
 _SCENES: dict[str, _Scene] = {}
 
 
-def keep(portal: RunningPortal, scene: str, people: Mapping[str, Visitor], more: Any) -> None:
+async def keep(portal: RunningPortal, scene: str, people: Mapping[str, Visitor], more: Any) -> None:
     """Remember all of it, and ``more`` for who comes again; nothing where this portal cannot be copied."""
     if portal.file is None:
         return
     kept = kept_folder() / f"{uuid4().hex}.db"
-    _copied(portal.file, kept)
+    await asyncio.to_thread(_copied, portal.file, kept)
     accounts = {name: person.account_id for name, person in people.items()}
     cookies = {name: list(person.http.cookies.jar) for name, person in people.items()}
     _SCENES[scene + portal.key] = _Scene(time.monotonic(), kept, accounts, cookies, more)
 
 
-def again(portal: RunningPortal, scene: str, people: Mapping[str, Visitor]) -> Any:
+async def again(portal: RunningPortal, scene: str, people: Mapping[str, Visitor]) -> Any:
     """What was kept as ``more``, with database and browsers as they were; None where it has to be set up."""
     kept = _SCENES.get(scene + portal.key)
     if portal.file is None or kept is None or time.monotonic() > kept.at + KEPT_FOR_S:
         return None
-    _copied(kept.file, portal.file)
+    await asyncio.to_thread(_copied, kept.file, portal.file)
     for name, person in people.items():
         person.account_id = kept.accounts[name]
         for cookie in kept.cookies[name]:
@@ -67,7 +68,7 @@ def again(portal: RunningPortal, scene: str, people: Mapping[str, Visitor]) -> A
 
 
 def _copied(source: Path, target: Path) -> None:
-    """SQLite's own way, for the portal has the file open."""
+    """SQLite's own way, for the portal has the file open; a writer is waited for, so never in the loop."""
     with closing(sqlite3.connect(source)) as made, closing(sqlite3.connect(target)) as other:
         other.execute("PRAGMA synchronous=OFF")
         made.backup(other)

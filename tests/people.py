@@ -152,10 +152,10 @@ async def the_cast(portal: RunningPortal) -> AsyncGenerator[Cast, None]:
             name: Person(name, await stack.enter_async_context(portal.browser()))
             for name in ("alice", "bob", "ines", "ada", "nobody")
         }
-        roof = again(portal, "cast", people)
+        roof = await again(portal, "cast", people)
         if roof is None:
             roof = await _come_together(portal, people)
-            keep(portal, "cast", people, roof)
+            await keep(portal, "cast", people, roof)
         async with portal.parts.sessions() as session:
             home = (await session.get_one(Inverter, roof)).owner_id
         yield Cast(portal, **people, roof=roof, home=home)

@@ -234,10 +234,10 @@ async def the_stage(folder: Path, **settings: Any) -> AsyncGenerator[Stage, None
         cast = await stack.enter_async_context(the_cast(portal))
         people = {name: getattr(cast, name) for name in ("nobody", "alice", "bob", "ines", "ada")} | more
         stage = Stage(cast, people, {"nobody": {}})
-        kept = again(portal, "stage", people)
+        kept = await again(portal, "stage", people)
         if kept is None:
             await _take_places(stage)
-            keep(portal, "stage", people, (cast.roof, cast.home, stage.bearer))
+            await keep(portal, "stage", people, (cast.roof, cast.home, stage.bearer))
         else:
             cast.roof, cast.home, stage.bearer = *kept[:2], dict(kept[2])
         # The key's bearer has no cookie: on pages it is one more header that opens nothing.
