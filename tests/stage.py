@@ -239,7 +239,7 @@ async def the_stage(folder: Path, **settings: Any) -> AsyncGenerator[Stage, None
             await _take_places(stage)
             await keep(portal, "stage", people, (cast.roof, cast.home, stage.bearer))
         else:
-            cast.roof, cast.home, stage.bearer = *kept[:2], dict(kept[2])
+            cast.roof, cast.home, stage.bearer = kept[0], kept[1], dict(kept[2])
         # The key's bearer has no cookie: on pages it is one more header that opens nothing.
         people["key"].http.headers.update(stage.bearer["key"])
         yield stage
