@@ -18,6 +18,7 @@ from tests.control import (
 )
 from tests.switches_accounts import ACTS, GUESSING, OWNERS
 from tests.switches_inside import PASSWORDS, SESSIONS
+from tests.switches_places import PLACES
 from tests.switches_sharing import SHARING
 
 FORMS = (
@@ -255,4 +256,4 @@ LIMITS = (
     ),
 )
 
-CONTROLS = (*FORMS, *HEADERS, *LIMITS, *PASSWORDS, *SESSIONS, *OWNERS, *SHARING)
+CONTROLS = (*FORMS, *HEADERS, *LIMITS, *PASSWORDS, *SESSIONS, *OWNERS, *SHARING, *PLACES)

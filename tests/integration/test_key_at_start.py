@@ -146,3 +146,19 @@ def test_the_documented_commands_do_what_the_document_says(tmp_path: Path) -> No
     lost, given_up = shell("provisioner", "reseal"), shell("provisioner", "reseal", "--give-up-lost", "--yes")
     assert (alone.returncode, lost.returncode, given_up.returncode) == (0, 1, 0), given_up.stderr
     assert "No key opens 1 in placement.bridge_token_sealed, 1 in account.totp_sealed." in lost.stderr
+
+
+async def test_a_key_that_is_missing_is_noticed_among_others(database_url: str) -> None:
+    """Half of the rows are sealed anew, and the key of the other half is not there: it does not start."""
+    await _installation(database_url, *[b""] * 6)
+    engine = create_engine_for(database_url)
+    async with engine.begin() as connection:
+        for one in (await connection.scalars(select(Placement.inverter_id).limit(5))).all():
+            anew = AesSealer(NEW).seal("token", row=f"placement:{one}:bridge")
+            here = update(Placement).where(Placement.inverter_id == one)
+            await connection.execute(here.values(bridge_token_sealed=anew))
+    await engine.dispose()
+
+    await sealed_rows.check(database_url, AesSealer(NEW, OLD), [sealed_rows.BRIDGE_TOKENS])
+    with pytest.raises(KeyDoesNotOpen):
+        await sealed_rows.check(database_url, AesSealer(NEW), [sealed_rows.BRIDGE_TOKENS])
