@@ -46,7 +46,7 @@ PLACES = (
         "schema.sealed_rows",
         "    if shut:\n",
         "    if False:\n",
-        f"{KEY_TESTS}no_process_starts_with_a_key_that_opens_nothing",
+        f"{KEY_TESTS}with_the_old_key_beside_the_new_one_it_starts",
     ),
     control(
         "a key that is missing is noticed among others",
