@@ -8,11 +8,14 @@ history that is copied to another server. ``influxd`` must be on PATH.
 import argparse
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
@@ -21,32 +24,21 @@ import pytest
 import structlog
 from sqlalchemy import insert, select
 
-from benchmarks.fleet import TOKEN_KEY
+from benchmarks.histories import KEEPING, SEALER, copied, line, timed
 from portal.capacity import open_files
-from portal.provisioner import copying, saga
+from portal.provisioner import saga
 from portal.provisioner.backoff import Backoff
-from portal.provisioner.copying import Way
 from portal.provisioner.influx_places import InfluxPlaces
-from portal.provisioner.making import Keeping, Making
 from schema import migrate
 from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.models import Base, Inverter, Owner, OwnerPlacement, Placement
-from schema.readings import Reading
-from schema.sealing import AesSealer
 from schema.timeseries.influx2.figures import InfluxFigures
 from schema.timeseries.kinds import StoreKind
-from schema.timeseries.line_protocol import encode
-from schema.timeseries.port import Destination, Source
-from schema.timeseries.stores import open_copier, open_manager, open_writer
+from schema.timeseries.port import Destination
+from schema.timeseries.stores import open_manager, open_writer
 from tests.influx import RealInflux, influx, set_up
 
-KEEPING = Keeping.of(retention_days=0, shard_group_weeks=52)
-SEALER = AesSealer(TOKEN_KEY)
-_BATCH = 100
-_NAMES = (
-    "ac_power", "ac_voltage", "ac_current", "ac_frequency", "dc_pv1_power", "dc_pv1_voltage", "dc_pv1_current",
-    "dc_pv2_power", "dc_pv2_voltage", "dc_pv2_current", "temperature", "total_energy",
-)  # fmt: skip
+_BATCH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +56,66 @@ class Weight:
         return cls(int(resident) / 1024, len(list(Path(f"/proc/{server.pid}/fd").iterdir())))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Made:
-    """Where everybody writes, and the seconds that each batch of inverters took."""
+    """Where everybody writes, and what making a batch of them took: seconds, and those of the server's CPU."""
 
-    to: Sequence[Destination]
-    batches: Sequence[float]
+    server: RealInflux
+    to: list[Destination]
+    took: list[float]
+    cpu: list[float]
+
+    async def batch(self, act: Callable[[], Awaitable[object]], size: int) -> None:
+        """Make some more; the figures are for each of them."""
+        cpu_s = _cpu_s(self.server)
+        self.took.append(await timed(act) / size)
+        self.cpu.append((_cpu_s(self.server) - cpu_s) / size)
 
     def told(self, name: str) -> str:
-        """The mean, and how it grows with what is there."""
-        count = len(self.to)
-        mean, last = sum(self.batches) / count, self.batches[-1] / (count - _BATCH * (len(self.batches) - 1))
-        first = self.batches[0] / min(_BATCH, count)
-        return f"{name}: {mean * 1000:5.1f} ms an inverter, first {first * 1000:.1f}, last {last * 1000:.1f}"
+        """The median, and how it grows with what is there."""
+        shown = (median(self.took), self.took[0], self.took[-1], median(self.cpu), self.cpu[0], self.cpu[-1])
+        took, first, last, cpu, first_cpu, last_cpu = (1000 * one for one in shown)
+        return (
+            f"{name}: {took:.1f} ms an inverter (first {first:.1f}, last {last:.1f}), of the server's CPU {cpu:.1f} "
+            f"({first_cpu:.1f}, {last_cpu:.1f})"
+        )
 
 
-async def by_the_provisioner(folder: Path, server: RealInflux, count: int) -> Made:
-    """An owner for each inverter, from their rows."""
+def _cpu_s(server: RealInflux) -> float:
+    fields = Path(f"/proc/{server.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def made(folder: Path, bare: RealInflux, ours: RealInflux, count: int) -> tuple[Made, Made]:
+    """By bare requests and by the provisioner in turn, so that what else the machine does meets both."""
     engine = create_engine_for(f"sqlite:///{folder}/deye.db")
     await migrate.upgrade(engine)
-    sessions, manager = sessions_for(engine), open_manager(server.url, server.operator_token)
+    sessions, manager = sessions_for(engine), open_manager(ours.url, ours.operator_token)
     places = InfluxPlaces(
-        sessions, manager, SEALER, server=server.url, keeping=KEEPING, now=_now, backoff=Backoff(time.monotonic, _dice)
+        sessions, manager, SEALER, server=ours.url, keeping=KEEPING, now=_now, backoff=Backoff(time.monotonic, _dice)
     )
-    batches = []
-    for first in range(0, count, _BATCH):
-        await _rows(sessions, server.url, min(_BATCH, count - first))
-        batches.append(await _timed(places.turn))
+    one, other = Made(bare, [], [], []), Made(ours, [], [], [])
+    async with aiohttp.ClientSession(bare.url, headers={"Authorization": f"Token {bare.operator_token}"}) as http:
+
+        async def by_bare_requests(size: int) -> None:
+            for _ in range(size):
+                one.to.append(await _bare(http, bare.url))  # one after the other
+
+        for first in range(0, count, _BATCH):
+            size = min(_BATCH, count - first)
+            await one.batch(partial(by_bare_requests, size), size)
+            await _rows(sessions, ours.url, size)
+            await other.batch(places.turn, size)
     statement = select(Placement, OwnerPlacement, Inverter.owner_id).join(
         Inverter, Inverter.id == Placement.inverter_id
     )
     async with reading(sessions) as session:
         joined = statement.join(OwnerPlacement, OwnerPlacement.owner_id == Inverter.owner_id)
         rows = (await session.execute(joined)).all()
+    other.to.extend(_destination(box, home, owner_id) for box, home, owner_id in rows)
     await manager.close()
     await engine.dispose()
-    return Made([_destination(box, home, owner_id) for box, home, owner_id in rows], batches)
+    return one, other
 
 
 def _destination(box: Placement, home: OwnerPlacement, owner_id: UUID) -> Destination:
@@ -123,23 +139,8 @@ async def _rows(sessions: Sessions, server: str, count: int) -> None:
             await session.execute(insert(table), some)
 
 
-async def by_bare_requests(server: RealInflux, count: int) -> Made:
-    """The same five objects, and nothing else: no database, no look whether they are there."""
-    made: list[Destination] = []
-    batches = []
-    async with aiohttp.ClientSession(server.url, headers={"Authorization": f"Token {server.operator_token}"}) as http:
-
-        async def batch(size: int) -> None:
-            for _ in range(size):
-                made.append(await _bare(http, server.url))  # noqa: PERF401  # each is timed
-
-        for first in range(0, count, _BATCH):
-            size = min(_BATCH, count - first)
-            batches.append(await _timed(lambda size=size: batch(size)))  # type: ignore[misc]
-    return Made(made, batches)
-
-
 async def _bare(http: aiohttp.ClientSession, url: str) -> Destination:
+    """The same five objects, and nothing else: no database, no look whether they are there."""
     owner_id, inverter_id = uuid4(), uuid4()
 
     async def post(path: str, **asked: object) -> dict[str, str]:
@@ -171,7 +172,7 @@ async def written(to: Sequence[Destination], *, at_once: int, seconds: float = 0
         turn = 0
         while turn == 0 or time.monotonic() < end:
             for one in to[number::at_once]:
-                await writer.write(one, [_line(_now())])
+                await writer.write(one, [line(_now())])
                 sent += 1
                 if seconds and time.monotonic() > end:
                     return
@@ -182,17 +183,12 @@ async def written(to: Sequence[Destination], *, at_once: int, seconds: float = 0
     return sent / (time.monotonic() - began)
 
 
-def _line(at: datetime) -> bytes:
-    values = {name: 100.0 + number + at.microsecond % 97 for number, name in enumerate(_NAMES)}
-    return encode(Reading(at=at, values=values, extra={}), serial="2700000000")
-
-
-async def told_by(name: str, server: RealInflux, made: Made, idle: Weight, seconds: float) -> None:
+async def told_by(name: str, made: Made, idle: Weight, seconds: float) -> None:
     """Everybody writes; what that costs."""
-    count = len(made.to)
+    server, count = made.server, len(made.to)
     print(f"  {made.told(name)}")
-    first = await _timed(lambda: written(made.to, at_once=8))
-    full, figures = Weight.of(server), await InfluxFigures(server.url).figures()
+    first = await timed(lambda: written(made.to, at_once=8))
+    full, figures = Weight.of(server), await InfluxFigures(server.url, timeout_s=300.0).figures()
     memory, files = (full.resident_mb - idle.resident_mb) / count, (full.files - idle.files) / count
     print(
         f"    first write to each bucket {first / count * 1000:.1f} ms; then {full.resident_mb:,.0f} MB (idle "
@@ -204,51 +200,8 @@ async def told_by(name: str, server: RealInflux, made: Made, idle: Weight, secon
     rates = [f"{await written(made.to, at_once=some, seconds=seconds):,.0f}" for some in (1, 8, 32)]
     print(f"    one reading a request, 1 / 8 / 32 at once: {' / '.join(rates)} per s")
     server.stop()
-    again = await _timed(lambda: asyncio.to_thread(server.start))
+    again = await timed(lambda: asyncio.to_thread(server.start))
     print(f"    started again in {again:.1f} s, {Weight.of(server).resident_mb:,.0f} MB")
-
-
-async def copied(servers: Sequence[RealInflux], days: int) -> None:
-    """One inverter with a reading each five minutes goes from the first server to the second."""
-    owner_id, inverter_id = uuid4(), uuid4()
-    ends: list[tuple[Source, Destination]] = []
-    for server in servers:
-        manager = open_manager(server.url, server.operator_token)
-        making = Making(manager, SEALER, KEEPING)
-        org_id = await making.organisation(owner_id)
-        bucket_id, name = await making.bucket(org_id, inverter_id)
-        tokens = [(await manager.create_token(org_id, "r", read=True)).token]
-        tokens.append((await manager.create_token(org_id, "w", bucket_id=bucket_id, write=True)).token)
-        await manager.close()
-        source = Source(owner_id, inverter_id, server.url, org_id, name, tokens[0])
-        ends.append((source, Destination(inverter_id, owner_id, server.url, org_id, bucket_id, tokens[1])))
-    start = copying.midnight(_now()) - timedelta(days=days)
-    writer = open_writer(StoreKind.INFLUX2, path=Path("unused"), timeout_s=60.0)
-    for day in range(days):
-        began = start + timedelta(days=day)
-        lines = [_line(began + timedelta(minutes=5 * slot, microseconds=1_000 * slot)) for slot in range(288)]
-        await writer.write(ends[0][1], lines)
-    await writer.close()
-    copier, way = open_copier(), Way(ends[0][0], ends[1][0], ends[1][1])
-    spans = list(copying.stretches(start, _now() - timedelta(days=1)))
-
-    async def even() -> None:
-        for span in spans:
-            await copying.even(copier, way, span)
-
-    copying_s, comparing_s = await _timed(even), await _timed(even)
-    await copier.close()
-    values = days * 288 * len(_NAMES)
-    print(
-        f"moving {days} days of 5 minutes, {values:,} values: copied in {copying_s:.1f} s "
-        f"({values / copying_s:,.0f} values/s), compared in {comparing_s:.2f} s"
-    )
-
-
-async def _timed(act: Callable[[], Awaitable[object]]) -> float:
-    began = time.monotonic()
-    await act()
-    return time.monotonic() - began
 
 
 def _now() -> datetime:
@@ -261,8 +214,8 @@ def _dice() -> float:
 
 async def run(count: int, seconds: float, days: int) -> None:
     """All figures, printed as they come."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as path:
+        folder = Path(path)
         for kind in ("bare", "ours", "here", "there"):
             (folder / kind).mkdir()
         with influx(folder / "bare") as bare, influx(folder / "ours") as ours:
@@ -270,13 +223,12 @@ async def run(count: int, seconds: float, days: int) -> None:
                 await set_up(server)
             print(f"{count:,} inverters, each with an organisation, a bucket and three tokens")
             idle = Weight.of(bare)
-            await told_by("bare requests", bare, await by_bare_requests(bare, count), idle, seconds)
-            idle = Weight.of(ours)
-            await told_by("provisioner  ", ours, await by_the_provisioner(folder, ours, count), idle, seconds)
+            for name, one in zip(("bare requests", "provisioner"), await made(folder, bare, ours, count), strict=True):
+                await told_by(name, one, idle, seconds)
         with influx(folder / "here") as here, influx(folder / "there") as there:
             for server in (here, there):
                 await set_up(server)
-            await copied((here, there), days)
+            print(await copied((here, there), days))
 
 
 def main() -> None:

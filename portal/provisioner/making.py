@@ -31,16 +31,26 @@ class Keeping:
 
 
 class Making:
-    """With the operator token of one server. Every method raises ``StoreError``."""
+    """With the operator token of one server. Every method raises ``StoreError``.
+
+    Looking for lost tokens makes InfluxDB read every token it has (measured: ``docs/performance.md``), so nobody
+    looks in an organisation that this process has made, but for tokens that it has begun itself.
+    """
 
     def __init__(self, manager: StoreManager, sealer: Sealer, keeping: Keeping) -> None:
         self._manager = manager
         self._sealer = sealer
         self._keeping = keeping
+        self._own: set[str] = set()
+        self._begun: set[str] = set()
 
     async def organisation(self, owner_id: UUID) -> str:
         """The id of the owner's organisation."""
-        return await self._manager.find_or_create_organisation(saga.organisation_name(owner_id))
+        known = await self.known_organisation(owner_id)
+        org_id = known or await self._manager.find_or_create_organisation(saga.organisation_name(owner_id))
+        if not known:
+            self._own.add(org_id)
+        return org_id
 
     async def known_organisation(self, owner_id: UUID) -> str:
         """Its id, empty where there is none."""
@@ -66,8 +76,10 @@ class Making:
 
     async def _new_token(self, org_id: str, description: str, *, bucket_id: str | None) -> tuple[str, str]:
         """InfluxDB shows a token once: one that was made but never stored is of no use to anybody, so it goes first."""
-        for lost in await self._manager.find_authorizations(org_id, description):
-            await self._manager.delete_authorization(lost)
+        if org_id not in self._own or description in self._begun:
+            for lost in await self._manager.find_authorizations(org_id, description):
+                await self._manager.delete_authorization(lost)
+        self._begun.add(description)
         made = await self._manager.create_token(
             org_id, description, bucket_id=bucket_id, read=bucket_id is None, write=bucket_id is not None
         )
