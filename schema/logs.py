@@ -5,6 +5,7 @@ all the same, and so is what looks like one in any text (``schema.scrubbing``). 
 records that cannot be formatted come out as lines of the same kind.
 """
 
+import asyncio
 import logging
 import math
 import re
@@ -70,6 +71,7 @@ def configure(log_format: str, *, level: int = logging.INFO, hidden: Iterable[st
         cache_logger_on_first_use=True,
     )
     handler = _Handler(sys.stderr)
+    handler.addFilter(_is_a_fault)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -81,6 +83,11 @@ def configure(log_format: str, *, level: int = logging.INFO, hidden: Iterable[st
     root.setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
     _catch_the_rest()
+
+
+def _is_a_fault(record: logging.LogRecord) -> bool:
+    """A process that stops cancels what it is doing: SQLAlchemy calls that an error and replaces a connection."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class _Handler(logging.StreamHandler[Any]):

@@ -83,3 +83,14 @@ def test_people_read_no_secrets_either() -> None:
 
     assert CANARY not in said
     assert "ValueError: [redacted]" in said
+
+
+def test_what_a_library_says_of_our_own_cancelling_is_no_error() -> None:
+    """A bridge that stops while it asks its database: nothing failed. Other faults of libraries are told."""
+    lines = _lines(
+        'import asyncio\nfor kind in (asyncio.CancelledError, OSError):\n  try:\n    raise kind("now")\n'
+        '  except BaseException:\n    logging.getLogger("sqlalchemy.pool").error("in a reset", exc_info=True)'
+    )
+
+    assert len(lines) == 1
+    assert "OSError" in lines[0]["exception"]
