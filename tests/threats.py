@@ -114,6 +114,7 @@ THREATS: Mapping[str, tuple[str, ...]] = {
     "T28": (  # harvesting write tokens
         f"{_SWEEPS}test_a_thousand_serials_raise_the_alarm_within_a_minute_and_give_away_thirty_at_most",
         f"{_I}test_collector_keys.py::test_a_collectors_key_opens_its_three_addresses_and_nothing_else",
+        f"{_I}test_collector_walk.py::test_a_collector_asks_writes_and_tells_with_the_commands_of_the_document",
         f"{_I}test_portal_collectors.py::test_nobody_else_reads_tokens",
         f"{_I}test_portal_collectors.py::test_an_administrator_reads_tokens_only_where_the_settings_allow_it",
     ),

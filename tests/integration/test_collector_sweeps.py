@@ -243,6 +243,9 @@ async def test_a_serial_that_gets_an_answer_at_last_was_work_all_the_time(cast: 
 def test_the_numbers_are_those_of_the_documents() -> None:
     """docs/collectors.md and the page that makes an identity say them, too."""
     page = Path("portal/templates/admin/collector_new.html").read_text()
+    document = " ".join(Path("docs/collectors.md").read_text().split())
 
     assert f"more than {NEW_IN_A_MINUTE} serials within a minute" in page
+    assert f"more than {NEW_IN_A_MINUTE} serials within a minute" in document
+    assert f"more than {MISSED_IN_A_DAY} within a day" in document
     assert identities.FLEET_FOR.total_seconds() == 3600

@@ -16,6 +16,7 @@ DOCUMENTS = (
     "docs/running.md",
     "docs/keys.md",
     "docs/front.md",
+    "docs/collectors.md",
     "docs/decisions.md",
     "docs/performance.md",
     "docs/translating.md",
@@ -51,6 +52,11 @@ RUN_BY = {
     ),
     "BRIDGE_DATABASE_PASSWORD=… DATABASE_URL=postgresql://deye:…@host/deye .venv/bin/python -m schema migrate": (
         "tests/integration/test_bridge_role.py::test_migrate_makes_the_role_where_its_password_is_given"
+    ),
+    **dict.fromkeys(
+        re.findall(r"```sh\n(curl .*)\n```", (ROOT / "docs" / "collectors.md").read_text()),
+        "tests/integration/test_collector_walk.py"
+        "::test_a_collector_asks_writes_and_tells_with_the_commands_of_the_document",
     ),
     "make secrets": "tests/end_to_end/test_make.py::test_secrets_need_no_environment",
     "make test": ".ci/run::make test",
