@@ -11,7 +11,10 @@ from schema.models import (
     Collector,
     DeadLetter,
     Feed,
+    FormerSerial,
+    FoundDevice,
     Inverter,
+    Invitation,
     Login,
     MoveState,
     Orphan,
@@ -21,6 +24,9 @@ from schema.models import (
     OwnerPlacement,
     Placement,
     PlacementState,
+    Role,
+    SerialEnd,
+    SerialRequest,
     StoreServer,
 )
 from tests.browser.site import Person, Site
@@ -126,3 +132,27 @@ async def _noted(site: Site, person: Person, details: Mapping[str, audit.Detail]
             details=details,
             now=datetime.now(UTC),
         )
+
+
+def around(site: Site, person: Person, inverter: UUID, text: str) -> None:
+    """What stands around an inverter: a login's name, a device that was found, serials that it had and that somebody
+    asks for, and an address that was invited.
+    """
+    now, login = datetime.now(UTC), "AR0UND2345"
+    later, serial = now + timedelta(days=7), text[:32]
+    site.add(Login(name=login, owner_id=person.owner_id, label=text[:80], verifier="$7$x", registry_version=1,
+        created_at=now))  # fmt: skip
+    site.add(
+        Feed(id=uuid4(), login=login, inverter_id=inverter, selector=text[:64], claim_state=ClaimState.ACTIVE),
+        FoundDevice(
+            login=login, selector=text[64:128], serial=serial, first_seen_at=now, last_seen_at=now, messages=3,
+        ),
+        FormerSerial(id=uuid4(), inverter_id=inverter, serial=serial, ended_at=now, why=SerialEnd.REPLACED),
+        SerialRequest(
+            id=uuid4(), serial=serial, holder_id=inverter, claimant_id=inverter, asked_at=now, expires_at=later,
+        ),
+        Invitation(
+            owner_id=person.owner_id, role=Role.READER, email=text[:254], email_key=text[:254],
+            token_hash=uuid4().hex, invited_by=person.account_id, created_at=now, sent_at=now, expires_at=later,
+        ),
+    )  # fmt: skip

@@ -8,15 +8,16 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Dialog, Page
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from schema.models import Account, ApiKey, Audience, Inverter, LoginSession, Owner
-from tests.browser.administered import collector, contested, noted, servers, set_aside, waiting
+from tests.browser.administered import around, collector, contested, noted, servers, set_aside, waiting
 from tests.browser.conftest import Opened
 from tests.browser.every_page import Look, every_page
 from tests.browser.on_site import installer, put_up
 from tests.browser.payloads import FOUND, LISTENING, MARK, PAYLOADS
 from tests.browser.site import Person, Site, running_site
+from tests.text_fields import KEPT, SENT
 
 pytestmark = pytest.mark.browser
 
@@ -73,6 +74,13 @@ def _mallory(site: Site) -> tuple[Person, dict[str, object]]:
     }  # fmt: skip
 
 
+async def _unmarked(site: Site) -> list[str]:
+    """Columns that keep what people type and hold no payload here."""
+    async with site.parts.sessions() as session:
+        columns = {*KEPT.values(), *SENT}
+        return [str(one) for one in columns if not await session.scalar(select(one).where(one.contains(MARK)).limit(1))]
+
+
 def noting(dialogs: list[str]) -> Callable[[Dialog], None]:
     """Write down what a dialog says, and close it, for it would stop the page."""
 
@@ -99,6 +107,8 @@ def test_no_text_becomes_more_than_text(opened: Opened, nasty: Site) -> None:
     ines = installer(nasty, "ines@example.org")
     ids["collector_id"] = collector(nasty, ALL)
     ids["site_id"] = put_up(nasty, ines, ALL)
+    around(nasty, mallory, nasty.inverter(mallory, ALL, ALL[:32]), ALL)
+    assert nasty.do(_unmarked(nasty)) == []
     looks = every_page(nasty, mallory, ada, ines, ids)
     looks += [
         Look(ada, f"/admin/{which}?page={number}") for which in ("users", "inverters", "jobs") for number in (2, 3)
