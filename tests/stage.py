@@ -24,7 +24,6 @@ from portal.keys import KeyUse, derived
 from portal.serials import requests
 from portal.serials.desk import SerialDesk
 from portal.throttle import Throttle
-from portal.tries import Limit, Tries
 from schema import notices
 from schema.letters import TITLES
 from schema.models import (
@@ -46,21 +45,13 @@ from schema.models import (
     TokenPurpose,
 )
 from tests.kept_scenes import again, keep
+from tests.no_limits import NoLimits
 from tests.people import Cast, Person, allow, login_of, sign_up, the_cast
 from tests.portal_app import RunningPortal, running_portal
 from tests.sharing import on_its_way
 
 SERIAL = "2711111111"
 _LETTER_REASON = next(iter(TITLES))
-
-
-class NoLimits(Tries):
-    """Everybody may try as often as he likes: limits have tests of their own."""
-
-    async def wait(self, limit: Limit, key: str, *, now: Any) -> timedelta:
-        """No wait."""
-        del limit, key, now
-        return timedelta(0)
 
 
 @dataclass
@@ -178,13 +169,10 @@ class Stage:
     async def reader(self) -> UUID:
         """Another reader's grant at Alice's home."""
         newcomer, row_id = await self.newcomer(), uuid4()
+        grant = Grant(id=row_id, account_id=newcomer.id, owner_id=self.cast.home, role=Role.READER)
+        grant.created_at = self.portal.clock()
         async with self.portal.parts.sessions.begin() as session:
-            session.add(
-                Grant(
-                    id=row_id, account_id=newcomer.id, owner_id=self.cast.home, role=Role.READER,
-                    created_at=self.portal.clock(),
-                )
-            )  # fmt: skip
+            session.add(grant)
         return row_id
 
     async def invitation(self, email: str = "") -> tuple[UUID, str]:

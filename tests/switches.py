@@ -20,6 +20,7 @@ from tests.switches_accounts import ACTS, GUESSING, OWNERS
 from tests.switches_inside import PASSWORDS, SESSIONS
 from tests.switches_places import PLACES
 from tests.switches_sharing import SHARING
+from tests.switches_sites import SITES
 
 FORMS = (
     control(
@@ -256,4 +257,4 @@ LIMITS = (
     ),
 )
 
-CONTROLS = (*FORMS, *HEADERS, *LIMITS, *PASSWORDS, *SESSIONS, *OWNERS, *SHARING, *PLACES)
+CONTROLS = (*FORMS, *HEADERS, *LIMITS, *PASSWORDS, *SESSIONS, *OWNERS, *SHARING, *PLACES, *SITES)

@@ -72,13 +72,14 @@ async def make(session: AsyncSession, account_id: UUID, wanted: NewSite, *, zone
     session.add(owner)
     await session.flush()
     session.add(Grant(id=uuid4(), account_id=account_id, owner_id=owner.id, role=Role.INSTALLER, created_at=now))
+    # Not its name, which is a customer's as a rule.
     await audit.record(
         session,
         Action.SITE_MADE,
         subject=audit.owner(owner.id),
         actor=account_id,
         owner_id=owner.id,
-        details={"name": wanted.name, "zone": owner.time_zone},
+        details={"zone": owner.time_zone},
         now=now,
     )
     return owner.id

@@ -16,9 +16,9 @@ from portal.credentials import identities, sweeps
 from portal.credentials.sweeps import FORGET_MISSED, MISSED_IN_A_DAY, NEW_IN_A_MINUTE
 from schema.models import Account, CollectorSerial, Inverter
 from tests.collecting import INFLUX, Program, entries, identity, program, roofs, row_of, working
+from tests.no_limits import NoLimits
 from tests.people import Cast, the_cast
 from tests.portal_app import running_portal
-from tests.stage import NoLimits
 
 pytestmark = pytest.mark.integration
 

@@ -19,9 +19,9 @@ from argon2 import PasswordHasher
 
 from portal.accounts.passwords import AT_ONCE, Passwords
 from portal.throttle import Throttle
+from tests.no_limits import NoLimits
 from tests.people import PASSWORD, Person, sign_up
 from tests.portal_app import RunningPortal, running_portal
-from tests.stage import NoLimits
 
 pytestmark = pytest.mark.integration
 

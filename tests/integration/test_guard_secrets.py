@@ -24,9 +24,9 @@ from portal.throttle import Throttle
 from schema import logs, scrubbing
 from schema.models import Base
 from schema.settings import PortalSettings
+from tests.no_limits import NoLimits
 from tests.people import CSRF_COOKIE, PASSWORD, SESSION_COOKIE, Person, newest_link, shown_secret, sign_up, token_of
 from tests.portal_app import RunningPortal
-from tests.stage import NoLimits
 
 pytestmark = pytest.mark.integration
 

@@ -12,9 +12,10 @@ from portal.throttle import Throttle
 from portal.tries import NO_WAIT, Limit
 from schema.models import Account
 from tests.acts import ask, entries, prepared
+from tests.no_limits import NoLimits
 from tests.people import PASSWORD
 from tests.route_table import ROWS, SAFE, Row
-from tests.stage import NoLimits, Stage, the_stage
+from tests.stage import Stage, the_stage
 
 pytestmark = pytest.mark.integration
 
