@@ -39,7 +39,7 @@ PLACES = (
         "portal.provisioner.same_server",
         "        if another:\n",
         "        if False:\n",
-        f"{INTEGRATION}test_same_server.py::test_another_server_at_the_same_address_is_not_ours",
+        f"{INTEGRATION}test_same_server.py::test_a_server_is_looked_at_again_after_each_silence",
     ),
     control(
         "no process starts with a key that opens nothing",
