@@ -5,8 +5,10 @@ A collector that goes about its work, starts again, or begins with many inverter
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog.testing
@@ -25,13 +27,27 @@ pytestmark = pytest.mark.integration
 ALARM_WITHIN_S = 60.0
 
 
-@pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal with InfluxDB, over each kind of database; the limits have tests of their own."""
-    settings = {**INFLUX, "admin_bearer_reads_influx_tokens": True}
-    async with running_portal(tmp_path, database_url=database_url, **settings) as portal, the_cast(portal) as people:
+@asynccontextmanager
+async def at_work(folder: Path, **settings: Any) -> AsyncIterator[Cast]:
+    """Everybody at a portal with InfluxDB; the limits have tests of their own."""
+    settings = {**INFLUX, "admin_bearer_reads_influx_tokens": True, **settings}
+    async with running_portal(folder, **settings) as portal, the_cast(portal) as people:
         object.__setattr__(portal.parts, "tries", NoLimits(portal.parts.sessions, portal.parts.tries.key))
         await working(people)
+        yield people
+
+
+@pytest.fixture
+async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
+    """Over SQLite."""
+    async with at_work(tmp_path) as people:
+        yield people
+
+
+@pytest.fixture
+async def cast_on_both(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+    """Over each kind of database, where it is about who comes first and what the statements count."""
+    async with at_work(tmp_path, database_url=database_url) as people:
         yield people
 
 
@@ -100,8 +116,9 @@ async def test_one_that_is_said_to_begin_with_many_may_for_an_hour(cast: Cast) -
     assert later == {200: NEW_IN_A_MINUTE, 403: 80 - NEW_IN_A_MINUTE}
 
 
-async def test_guessing_is_stopped_in_the_first_hour_too(cast: Cast) -> None:
+async def test_guessing_is_stopped_in_the_first_hour_too(cast_on_both: Cast) -> None:
     """A fleet is no reason for serials that nobody has."""
+    cast = cast_on_both
     asking = program(cast.portal, await identity(cast.portal, fleet=True))
 
     found = await asked(asking, [f"31{number:08d}" for number in range(100)])
@@ -123,8 +140,9 @@ async def test_a_sweep_that_takes_its_time_is_one(cast: Cast) -> None:
     assert again == {404: MISSED_IN_A_DAY + 10}
 
 
-async def test_what_cannot_be_a_serial_is_one_serial(cast: Cast) -> None:
+async def test_what_cannot_be_a_serial_is_one_serial(cast_on_both: Cast) -> None:
     """A broken program is no thief: nonsense, however much of it, opens nothing and is counted once."""
+    cast = cast_on_both
     asking = program(cast.portal, await identity(cast.portal))
     nonsense = [f"' OR {number}=1 --" for number in range(60)] + ["", "\x00", "x" * 200]
 
@@ -142,8 +160,9 @@ async def test_telling_what_devices_are_is_asking_for_serials(cast: Cast) -> Non
     assert (await asking.tell(sw_version="1")).status_code == 403
 
 
-async def test_of_many_at_once_no_more_get_an_answer(cast: Cast) -> None:
+async def test_of_many_at_once_no_more_get_an_answer(cast_on_both: Cast) -> None:
     """Requests of one identity follow each other, so that nobody slips through beside the one that is stopped."""
+    cast = cast_on_both
     serials = await roofs(cast, 60)
     asking = program(cast.portal, await identity(cast.portal))
 
@@ -154,8 +173,9 @@ async def test_of_many_at_once_no_more_get_an_answer(cast: Cast) -> None:
     assert len(await mails(cast)) == 1
 
 
-async def test_an_administrator_lets_it_go_on(cast: Cast) -> None:
+async def test_an_administrator_lets_it_go_on(cast_on_both: Cast) -> None:
     """What it had asked for counts no more; the next sweep is stopped as well."""
+    cast = cast_on_both
     serials = await roofs(cast, 120)
     asking = program(cast.portal, await identity(cast.portal))
     await asked(asking, serials[:60])
@@ -213,8 +233,9 @@ async def test_only_who_can_do_something_about_it_is_told(cast: Cast) -> None:
     assert "Der Sammler „Zählerraum“" in body.get_content()
 
 
-async def test_serials_without_an_answer_are_forgotten_after_a_month(cast: Cast) -> None:
+async def test_serials_without_an_answer_are_forgotten_after_a_month(cast_on_both: Cast) -> None:
     """Those of inverters stay, and go with the collector; only hashes are kept of any."""
+    cast = cast_on_both
     asking = program(cast.portal, await identity(cast.portal))
     await asking.ask()
     await asking.ask("3100000000")

@@ -171,7 +171,7 @@ async def test_an_owner_who_is_erased_leaves_logins_that_speak_of_nothing(place:
 async def test_a_look_up_never_brings_a_withdrawn_login_back(place: Site) -> None:
     """Look-ups and changes of one login at once, for a while: after the withdrawal is applied it stays withdrawn."""
     async with place.registry() as bridge:
-        for _ in range(10):
+        for _ in range(5):
             login, inverter_id = await place.pair()
             asking = [asyncio.create_task(bridge.registry.look_up([login])) for _ in range(20)]
             version = await place.revoke(login, inverter_id)
