@@ -83,6 +83,12 @@ class Movers:
         async with self.place.sessions.begin() as session:
             await session.execute(update(OwnerMove).where(OwnerMove.owner_id == owner_id).values(wish=wish))
 
+    async def settle(self, turns: int = 2) -> None:
+        """Let the provisioner go on, some minutes at a time."""
+        for _ in range(turns):
+            await self.moving().turn()
+            self.place.now += timedelta(minutes=2)
+
     def moving(self, mortality: Mortality | None = None) -> Moving:
         """What moves owners, as one process wires it."""
         assert self.place.store.manager is not None

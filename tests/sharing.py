@@ -10,10 +10,11 @@ from portal.inverters.forms import NewInverter
 from portal.keys import keyed_hash
 from portal.sharing.inviting import OPEN_FOR
 from schema.models import Account, Grant, Inverter, Invitation, Owner, Role
-from tests.people import Person, newest_link, token_of
+from tests.people import Cast, Person, newest_link, token_of
 from tests.portal_app import RunningPortal
 
 NEW_PASSWORD = "ten blue kettles"
+CUSTOMER = "miller@example.org"
 
 
 async def made_site(portal: RunningPortal, installer: Person, *, devices: int = 1) -> tuple[UUID, list[UUID]]:
@@ -73,3 +74,13 @@ async def on_its_way(
     async with portal.parts.sessions.begin() as session:
         session.add(row)
     return row.id, token
+
+
+async def joined(cast: Cast, token: str) -> Person:
+    """The invited one, without an account so far, at a browser of his own."""
+    miller = Person("miller", cast.nobody.http)
+    answer = await miller.post("/invitation/join", token=token, password=NEW_PASSWORD)
+    assert answer.status_code == 303, answer.text
+    async with cast.portal.parts.sessions() as session:
+        miller.account_id = (await session.scalars(select(Account.id).where(Account.email == CUSTOMER))).one()
+    return miller

@@ -3,6 +3,7 @@
 from tests.control import INTEGRATION, control
 
 HAND_OVER_TESTS = f"{INTEGRATION}test_hand_over.py::test_"
+GUARDS = f"{INTEGRATION}test_hand_over_guards.py::test_"
 READERS_TESTS = f"{INTEGRATION}test_readers.py::test_"
 
 SHARING = (
@@ -60,14 +61,14 @@ SHARING = (
         "portal.sharing.routes",
         '@post(f"{_HOME}/hand-over", guards=[fresh_enough])',
         '@post(f"{_HOME}/hand-over")',
-        f"{HAND_OVER_TESTS}handing_over_wants_a_fresh_log_in",
+        f"{GUARDS}handing_over_wants_a_fresh_log_in",
     ),
     control(
         "invitations a day",
         "portal.limits",
         "    await ask(connection, INVITATIONS_OF_ONE, str(account_id))\n",
         "",
-        f"{HAND_OVER_TESTS}nobody_writes_to_the_world_in_our_name",
+        f"{GUARDS}nobody_writes_to_the_world_in_our_name",
     ),
     control(
         "a look is ended by its home's owner alone",

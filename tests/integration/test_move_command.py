@@ -17,7 +17,7 @@ from portal.provisioner import __main__ as provisioner_command
 from portal.provisioner import move_command
 from portal.provisioner.commands import CannotDo
 from schema.database import reading
-from schema.models import AuditEntry, MoveState, OwnerPlacement, PlacementState
+from schema.models import AuditEntry, MoveState, MoveWish, OwnerPlacement, PlacementState
 from schema.settings import ProvisionerSettings
 from tests.estate import InInflux
 from tests.movers import Movers, movers
@@ -181,3 +181,25 @@ async def test_one_move_after_the_other(there: Movers) -> None:
         await session.execute(mine.values(state=PlacementState.PENDING))
     with pytest.raises(CannotDo, match="His place is not ready"):
         await command(there, str(another.owner_id), there.other.url)
+
+
+async def test_a_move_is_told_in_the_audit_log(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: str
+) -> None:
+    """From where to where, and when the copy went; on either database."""
+    async with movers("fake to fake", request, tmp_path, database_url) as there:
+        await _told_in_the_log(there)
+
+
+async def _told_in_the_log(there: Movers) -> None:
+    held = await there.settled(days=1)
+    await there.ask(held.owner_id)
+    await there.wish(held.owner_id, MoveWish.CLEAN)
+
+    await there.settle(turns=3)
+
+    async with reading(there.place.sessions) as session:
+        entries = (await session.scalars(select(AuditEntry).order_by(AuditEntry.id))).all()
+    told = [(entry.action, entry.details) for entry in entries]
+    urls = {"before": there.place.store.url, "after": there.other.url}
+    assert told == [(Action.OWNER_MOVED, urls), (Action.SECOND_PLACE_REMOVED, {"server": there.place.store.url})]

@@ -7,14 +7,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from bridge.edges.registry_rows import every_login
 from bridge.records import unpack
-from portal.audit import Action
 from portal.provisioner import move
-from schema.database import reading
-from schema.models import AuditEntry, MoveState, MoveWish, PlacementState
+from schema.models import MoveState, MoveWish, PlacementState
 from schema.timeseries.port import StoreMisconfigured
 from tests.estate import Held, InInflux
 from tests.mortality import Killed, Mortality
@@ -40,13 +37,6 @@ async def there(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield made
 
 
-async def settle(there: Movers, turns: int = 2) -> None:
-    """Let the provisioner go on, some minutes at a time."""
-    for _ in range(turns):
-        await there.moving().turn()
-        there.place.now += timedelta(minutes=2)
-
-
 async def test_an_owner_moves_with_everything_he_has(every_way: Movers) -> None:
     """Readings of years and of outsiders, deleted inverters too; afterwards the old server has nothing of him."""
     there = every_way
@@ -58,7 +48,7 @@ async def test_an_owner_moves_with_everything_he_has(every_way: Movers) -> None:
     before = await there.shown(held)
     await there.ask(held.owner_id)
 
-    await settle(there)
+    await there.settle()
 
     row, (home, _) = await there.row(held.owner_id), await there.place.rows(held)
     assert home is not None
@@ -69,7 +59,7 @@ async def test_an_owner_moves_with_everything_he_has(every_way: Movers) -> None:
     second = await there.second(held)
     assert (second.points, second.total) == (15, 15)
     await there.wish(held.owner_id, MoveWish.CLEAN)
-    await settle(there, turns=1)
+    await there.settle(turns=1)
     assert await there.place.in_influx(held, gone) == InInflux([], [], [])
     found = await there.at_the_other(held, gone)
     assert (len(found.organisations), len(found.buckets), len(found.tokens)) == (1, 2, 5)
@@ -88,7 +78,7 @@ async def test_what_outsiders_wrote_is_copied_as_it_is(every_way: Movers) -> Non
     await there.place.store.writer.write(outside, lines)
     await there.ask(held.owner_id)
 
-    await settle(there)
+    await there.settle()
 
     home, box = await there.place.rows(held)
     row, second = await there.row(held.owner_id), await there.second(held)
@@ -156,7 +146,7 @@ async def test_whoever_comes_after_a_kill_ends_the_move(every_way: Movers) -> No
         if home.state == PlacementState.READY:
             await there.write(held, DAY + MINUTE, 5.0)
         await there.wish(held.owner_id, MoveWish.CLEAN)
-        await settle(there, turns=3)
+        await there.settle(turns=3)
 
         assert (await there.row(held.owner_id)).last_error == ""
         assert await there.shown(held) == there.written[held.inverter_id]
@@ -184,7 +174,7 @@ async def test_a_move_that_is_called_off_leaves_everything_as_it_was(there: Move
         if switched:
             break
         await there.wish(held.owner_id, MoveWish.CANCEL)
-        await settle(there, turns=2)
+        await there.settle(turns=2)
 
         assert await columns(there, held) == before
         await there.write(held, DAY + MINUTE, 5.0)
@@ -263,7 +253,7 @@ async def test_a_server_that_goes_away_holds_readings_back_no_longer_than_it_mus
     assert "ClientConnectorError" in row.last_error
     await there.write(held, DAY + MINUTE, 5.0)
     await there.other.server.come_back()
-    await settle(there)
+    await there.settle()
     assert await there.shown(held) == there.written[held.inverter_id]
 
 
@@ -289,25 +279,3 @@ async def test_an_inverter_that_is_erased_meanwhile_stops_no_move(there: Movers)
     for found in (await there.at_the_other(leaving), await there.place.in_influx(leaving)):
         # His organisation and its read token are his others' too.
         assert (found.buckets, len(found.tokens)) == ([], 1)
-
-
-async def test_a_move_is_told_in_the_audit_log(
-    request: pytest.FixtureRequest, tmp_path: Path, database_url: str
-) -> None:
-    """From where to where, and when the copy went; on either database."""
-    async with movers("fake to fake", request, tmp_path, database_url) as there:
-        await _told_in_the_log(there)
-
-
-async def _told_in_the_log(there: Movers) -> None:
-    held = await there.settled(days=1)
-    await there.ask(held.owner_id)
-    await there.wish(held.owner_id, MoveWish.CLEAN)
-
-    await settle(there, turns=3)
-
-    async with reading(there.place.sessions) as session:
-        entries = (await session.scalars(select(AuditEntry).order_by(AuditEntry.id))).all()
-    told = [(entry.action, entry.details) for entry in entries]
-    urls = {"before": there.place.store.url, "after": there.other.url}
-    assert told == [(Action.OWNER_MOVED, urls), (Action.SECOND_PLACE_REMOVED, {"server": there.place.store.url})]

@@ -29,6 +29,7 @@ DETAILS: dict[NoticeKind, dict[str, Any]] = {
     NoticeKind.SERIAL_FREED: {"serial": "2711111111"},
     NoticeKind.BUCKET_RENEWED: {},
     NoticeKind.TOKEN_RENEWED: {},
+    NoticeKind.HANDED_OVER: {},
 }
 
 
