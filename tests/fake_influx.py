@@ -172,7 +172,7 @@ class FakeInflux:
                 raise Refused(500, "internal error", "An internal error has occurred - check server logs")
             return self.state.buckets[value]
 
-        annotated = "datatype" in (asked["dialect"].get("annotations") or ())
+        annotated = "datatype" in (asked.get("dialect", {}).get("annotations") or ())
         return web.Response(text=run(asked["query"], find, annotated=annotated), content_type="text/csv")
 
     async def _writes_seen(self, _: web.Request) -> web.StreamResponse:
