@@ -2,13 +2,15 @@
 
 import sys
 
-# Where rich is installed, structlog imports it to draw tracebacks that our logs never draw: 4 MB.
-sys.modules["rich"] = None  # type: ignore[assignment]  # that is how an import is refused
+# Where rich is installed, structlog imports it to draw tracebacks that our logs never draw: 4 MB. Whoever has structlog
+# already would find half of rich.
+if "structlog" not in sys.modules:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # that is how an import is refused
 
-from bridge.process import run  # noqa: E402
-from schema import logs  # noqa: E402
-from schema.sealed_rows import KeyDoesNotOpen  # noqa: E402
-from schema.settings import BridgeSettings, SettingsInvalid, load  # noqa: E402
+from bridge.process import run
+from schema import logs
+from schema.sealed_rows import KeyDoesNotOpen
+from schema.settings import BridgeSettings, SettingsInvalid, load
 
 
 def main() -> int:

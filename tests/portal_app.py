@@ -151,12 +151,16 @@ async def _living(app: Litestar) -> AsyncGenerator[None, None]:
         await asyncio.gather(task, waiting)
 
 
-def _application(parts: Parts, key: str) -> Litestar:
-    """One that knows these parts, perhaps one that an earlier portal had."""
+def _idle_application(parts: Parts, key: str) -> Litestar:
+    """One that an earlier portal had, if there is one; it knows these parts now."""
     if idle := _IDLE.get(key):
         app = idle.pop()
         app.state.parts = parts
         return app
+    return _application(parts)
+
+
+def _application(parts: Parts) -> Litestar:
     app = create_app(parts)
     assert isinstance(app.template_engine, JinjaTemplateEngine)
     app.template_engine.engine.bytecode_cache = _COMPILED
@@ -165,9 +169,9 @@ def _application(parts: Parts, key: str) -> Litestar:
 
 @asynccontextmanager
 async def running_portal(
-    folder: Path, *, hasher: PasswordHasher = CHEAP, **values: Any
+    folder: Path, *, hasher: PasswordHasher = CHEAP, own_app: bool = False, **values: Any
 ) -> AsyncGenerator[RunningPortal, None]:
-    """A migrated database, the application around it, its lifespan entered."""
+    """A migrated database, the application around it, its lifespan entered. ``own_app``: for who adds routes."""
     settings = portal_settings(folder, **values)
     path = folder / "deye.db"
     ours = settings.database_url == f"sqlite:///{path}"
@@ -192,7 +196,7 @@ async def running_portal(
         say=lambda _: None,
     )
     key = repr(sorted((name, value) for name, value in values.items() if name not in ("database_url", "data_dir")))
-    app = _application(parts, key)
+    app = _application(parts) if own_app else _idle_application(parts, key)
     try:
         async with _living(app):
             yield RunningPortal(app, parts, bag, clock, key, path if ours and hasher is CHEAP else None)
@@ -200,4 +204,5 @@ async def running_portal(
         await reader.close()
         await live_engine.dispose()
         await engine.dispose()
-        _IDLE.setdefault(key, []).append(app)
+        if not own_app:
+            _IDLE.setdefault(key, []).append(app)

@@ -39,7 +39,7 @@ async def dear_form_sent() -> Response[str]:
 @pytest.fixture
 async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
     """Everybody at a portal of their own that has a few dear things."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
+    async with running_portal(tmp_path, own_app=True) as portal, the_cast(portal) as people:
         # Behind the cookie; the form token is no matter of this file.
         portal.app.register(
             Router(
