@@ -199,7 +199,7 @@ async def running_portal(
     app = _application(parts) if own_app else _idle_application(parts, key)
     try:
         async with _living(app):
-            yield RunningPortal(app, parts, bag, clock, key, path if ours and hasher is CHEAP else None)
+            yield RunningPortal(app, parts, bag, clock, key, path if ours and hasher is CHEAP and not own_app else None)
     finally:
         await reader.close()
         await live_engine.dispose()
