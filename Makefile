@@ -1,10 +1,10 @@
 # One command each; "make help" names them. PORTAL_PORT, MQTT_PORT and DATA_DIR may be set: make up PORTAL_PORT=9000
-.PHONY: help up demo dev test faults hostile api controls forms looks check secrets clean
+.PHONY: help up demo dev test faults hostile api controls forms looks benchmarks check secrets clean
 .SILENT:
 PY := .venv/bin/python
 
 help: ## say what each command does
-	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 up: ## broker, bridge, provisioner and portal on this computer, until Ctrl-C
 	sh standalone/bare_machine.sh up
@@ -47,6 +47,10 @@ looks: ## every page in both languages, at every width, in light and dark, with 
 controls: ## every control of the portal switched off by itself: its test must fail
 	sh standalone/bare_machine.sh test
 	CONTROLS=long $(PY) -m pytest tests/integration/test_switched_off.py
+
+benchmarks: ## every benchmark does a little work; the figures that count come from the commands in docs/performance.md
+	sh standalone/bare_machine.sh test
+	BENCHMARKS=long $(PY) -m pytest tests/end_to_end/test_benchmarks.py
 
 check: ## style, types and the rules about who may import whom
 	sh standalone/bare_machine.sh check

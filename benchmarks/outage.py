@@ -222,7 +222,9 @@ async def _run(folder: Path, *, inverters: int, seconds: int, live_per_s: int, e
 
 def main() -> None:
     """Run it and print."""
-    parser = argparse.ArgumentParser(description="an outage of the store, its volume unscaled")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.outage", description="an outage of the store, its volume unscaled"
+    )
     parser.add_argument("--inverters", type=int, default=1_000)
     parser.add_argument("--seconds", type=int, default=3_600, help="of outage; each inverter sends one reading in each")
     parser.add_argument("--live", type=int, default=1_000, help="readings a second while the spool drains")

@@ -233,7 +233,7 @@ async def run(count: int, seconds: float, days: int) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.places", description=__doc__)
     parser.add_argument("--inverters", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each kind of writing")
     parser.add_argument("--days", type=int, default=365, help="of the history that is copied")

@@ -216,7 +216,7 @@ def show(bridges: list[Started], one: Change, everything: Change) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.registry", description=__doc__)
     parser.add_argument("--few", type=int, default=100)
     parser.add_argument("--some", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=100_000)
