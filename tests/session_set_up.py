@@ -117,6 +117,7 @@ class Road:
         self._to = port
         self.port = 0
         self.dead = False
+        self.hang_ups = 0
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
@@ -124,6 +125,10 @@ class Road:
     async def serve(self, inward: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         """One connection of the session's."""
         self.connections += 1
+        if self.connections <= self.hang_ups:
+            await inward.read(1)
+            answers.transport.abort()
+            return
         outward, onward = await asyncio.open_connection("127.0.0.1", self._to)
         self._writers += [answers, onward]
         for reader, writer in ((inward, onward), (outward, answers)):
@@ -155,7 +160,9 @@ class Road:
 
 @asynccontextmanager
 async def road(port: int) -> AsyncIterator[Road]:
-    """A proxy before ``port``; set ``dead`` and nothing passes any more, though all sockets stay open."""
+    """A proxy before ``port``; set ``dead`` and nothing passes any more, though all sockets stay open. The first
+    ``hang_ups`` connections end when their CONNECT comes.
+    """
     one = Road(port)
     server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     one.port = server.sockets[0].getsockname()[1]

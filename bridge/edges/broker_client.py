@@ -200,6 +200,8 @@ class BrokerClient(aiomqtt.Client):
         self.ended_with = reason_code.value
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
         self._loss_is_known()
+        # Perhaps called in the thread in which paho connects.
+        self._loop.call_soon_threadsafe(self._answer_never_comes)
 
     def _client_connect(self) -> None:
         """Runs in a thread. Whoever waited for it may have given up meanwhile, and close the client before it had a
@@ -227,6 +229,13 @@ class BrokerClient(aiomqtt.Client):
         if not self._disconnected.done():
             self._disconnected.set_exception(fault)
         self._loss_is_known()
+        self._answer_never_comes()
+
+    def _answer_never_comes(self) -> None:
+        """aiomqtt waits its ten seconds for a CONNACK even when the connection has ended before."""
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError("the connection ended before the broker answered"))
+            self._connected.exception()
 
     def _loss_is_known(self) -> None:
         """Somebody may ask for it or not: a future that nobody asks is an error in the log, hours later."""

@@ -78,6 +78,16 @@ async def test_a_broker_that_comes_later_is_found(server: Broker, edge: BrokerEd
         await until(lambda: one.edge.subscribed)
 
 
+async def test_a_connection_that_ends_before_its_answer_is_known_at_once(server: Broker, edge: BrokerEdge) -> None:
+    """A broker that starts, or is full, hangs up on whoever connects: nobody waits there for a CONNACK."""
+    async with road(server.port) as way:
+        way.hang_ups = 2
+        async with session(way.port, edge, subscribed=False) as one:
+            await until(lambda: one.edge.subscribed, limit_s=8.0)
+
+    assert way.connections == 3
+
+
 async def test_a_refused_log_in_is_tried_again(server: Broker, edge: BrokerEdge) -> None:
     """The password file may be written a moment later."""
     async with session(server.port, edge) as one:
