@@ -26,8 +26,10 @@ _RANDOM = re.compile(
 
 # A login's secret (schema.verifiers), one without a digit too.
 _GROUPED = re.compile(r"\b(?:[A-Z2-7]{4}-){7}[A-Z2-7]{4}\b")
-# An API key (portal.accounts.api_keys), one without a digit too.
-_API_KEY = re.compile(r"\bdeye_[A-Z2-7]{32}\b")
+# An API key (portal.accounts.api_keys) and a collector's (portal.credentials.identities), one without a digit too.
+_API_KEY = re.compile(r"\bdeyec?_[A-Z2-7]{32}\b")
+# A mark of a known browser (portal.accounts.known_browsers).
+_MARK = re.compile(r"\b[0-9a-f]{8}\.[0-9a-f]{16}\.[0-9a-f]{32}\b")
 # A second factor's secret and a recovery code (portal.accounts.totp and recovery).
 _BASE32 = re.compile(r"\b[A-Z2-7]{32}\b")
 _RECOVERY = re.compile(r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){2}\b")
@@ -50,6 +52,6 @@ def scrubbed(text: str) -> str:
             text = text.replace(secret, BLANK)
     text = _IN_URL.sub(rf"\1:{BLANK}", text)
     text = _NAMED.sub(rf"\1{BLANK}", text)
-    for shape in (_JWT, _GROUPED, _API_KEY, _BASE32, _RECOVERY, _RANDOM):
+    for shape in (_JWT, _GROUPED, _API_KEY, _MARK, _BASE32, _RECOVERY, _RANDOM):
         text = shape.sub(BLANK, text)
     return text

@@ -8,22 +8,18 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pyotp
 import pytest
-import structlog
-from sqlalchemy import select
 
 from portal.accounts import service
 from portal.keys import KeyUse
 from portal.throttle import Throttle
-from schema import logs, scrubbing
-from schema.models import Base
 from schema.settings import PortalSettings
+from tests.canaries import Canaries, files, in_the_database, overheard
 from tests.no_limits import NoLimits
 from tests.people import CSRF_COOKIE, PASSWORD, SESSION_COOKIE, Person, newest_link, shown_secret, sign_up, token_of
 from tests.portal_app import RunningPortal
@@ -37,48 +33,11 @@ _API_KEY = re.compile(r"deye_[A-Z2-7]{32}")
 _RECOVERY = re.compile(r"<(?:li|code)[^>]*>\s*(?:<code>)?([A-Z0-9]{4}(?:[- ][A-Z0-9]{4}){2,})")
 
 
-@dataclass
-class Canaries:
-    """What must not be read anywhere, by name, and every answer that was a failure."""
-
-    secrets: dict[str, str] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-
-    def keep(self, name: str, secret: str) -> str:
-        """Remember it; an empty one would prove nothing."""
-        assert len(secret) >= 6, name
-        self.secrets[name] = secret
-        return secret
-
-    def failed(self, answer: httpx.Response) -> httpx.Response:
-        """Remember what a refusal or a fault says."""
-        assert answer.status_code >= 400, answer.status_code
-        self.errors.append(answer.text + str(answer.headers))
-        return answer
-
-    def seen_in(self, text: str) -> list[str]:
-        """The names of those that stand in this text."""
-        return [name for name, secret in self.secrets.items() if secret in text]
-
-
 @pytest.fixture
 def said(portal: RunningPortal) -> Iterator[io.StringIO]:
-    """What the portal logs, line by line as it does in a container."""
-    known, text = list(scrubbing._known), io.StringIO()
-    scrubbing.hide(portal.parts.settings.secrets())
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.format_exc_info,
-            logs._redacted,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=text),
-        cache_logger_on_first_use=False,
-    )
-    yield text
-    structlog.reset_defaults()
-    scrubbing._known[:] = known
+    """What the portal logs."""
+    with overheard(portal) as text:
+        yield text
 
 
 async def _account(portal: RunningPortal, alice: Person, seen: Canaries) -> None:
@@ -150,20 +109,6 @@ async def _faults(portal: RunningPortal, alice: Person, seen: Canaries, breaks: 
         assert seen.failed(answer).status_code == 500
 
 
-async def _in_the_database(portal: RunningPortal) -> str:
-    """Every value of every row, as a thief of the file reads it; sealed bytes as they are and as text."""
-    found = []
-    async with portal.parts.sessions() as session:
-        for table in Base.metadata.sorted_tables:
-            for row in (await session.execute(select(table))).all():
-                found += [value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in row]
-    return "\n".join(found)
-
-
-def _files(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
-
-
 async def test_no_secret_is_read_where_it_does_not_belong(
     portal: RunningPortal, alice: Person, said: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -180,7 +125,7 @@ async def test_no_secret_is_read_where_it_does_not_belong(
 
     await _faults(portal, alice, seen, lambda: monkeypatch.setattr(service, "find", broken))
     await portal.mail_sent()
-    stored, logged, on_the_disk = await _in_the_database(portal), said.getvalue(), _files(tmp_path)
+    stored, logged, on_the_disk = await in_the_database(portal), said.getvalue(), files(tmp_path)
 
     assert "request.failed" in logged
     assert "login.refused" in logged
@@ -209,7 +154,7 @@ async def test_a_stolen_database_opens_nothing(portal: RunningPortal, alice: Per
     await alice.post("/account/keys", name="my house", days="30")
     await alice.post("/reset", email=alice.email)
     await portal.mail_sent()
-    stored = _worth_trying(await _in_the_database(portal))
+    stored = _worth_trying(await in_the_database(portal))
     opened = []
     async with portal.browser() as http:
         thief = Person("alice", http)

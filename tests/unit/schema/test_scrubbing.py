@@ -15,6 +15,8 @@ pytestmark = pytest.mark.unit
 _DICE = Random(11)
 INFLUX_TOKEN = base64.urlsafe_b64encode(_DICE.randbytes(64)).decode()
 TOKEN_KEY = base64.b64encode(_DICE.randbytes(32)).decode()
+API_KEY, COLLECTOR_KEY = f"deye_{'ABCDEFGH' * 4}", f"deyec_{'ABCDEFGH' * 4}"
+MARK = f"6a2b1c3d.{_DICE.randbytes(8).hex()}.{_DICE.randbytes(16).hex()}"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 
 
@@ -31,6 +33,9 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_X
         (f"the key {TOKEN_KEY} is old", TOKEN_KEY),
         (f"wrong secret for a login: {new_secret(lambda count: b'a' * count)}", "MFQW"),
         (f"a cookie held {JWT}", JWT),
+        (f"nobody knows {API_KEY}", API_KEY),
+        (f"nobody knows {COLLECTOR_KEY}", COLLECTOR_KEY),
+        (f"brought {MARK}~{MARK}", MARK),
     ],
 )
 def test_what_looks_like_a_secret_is_blanked(text: str, secret: str) -> None:
