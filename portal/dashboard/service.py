@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -28,6 +28,8 @@ from schema.timeseries.port import Window
 _SPARK = (240, 56)
 _AREA = (960, 240)
 _DAYS = 7
+MOST_CARDS = 30
+"""Inverters that the overview draws with their day: each asks the store. Beyond that there is the fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,18 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The first screen. ``verdict`` is None where there is no inverter yet."""
+    """The first screen, about ``size`` inverters. ``verdict`` is None where there is none yet.
+
+    Of more than ``MOST_CARDS`` those that need somebody first have a card, and ``today_kwh`` is None: it would take a
+    question to the store for each of the others.
+    """
 
     verdict: Verdict | None
     power_w: float | None
     today_kwh: float | None
     newest: datetime | None
     cards: Sequence[Card]
+    size: int
     history_away: bool
 
 
@@ -120,15 +127,19 @@ async def overview(desk: Desk, account_id: UUID) -> Overview:
     async with reading(desk.sessions) as session:
         mine = await stations.visible(session, account_id, desk.now, desk.sealer)
     rows = await live.of(desk.live_engine, [station.id for station in mine])
-    cards = await asyncio.gather(*(_card(desk, station, rows.get(station.id)) for station in mine))
-    watts = [card.power_w for card in cards if card.power_w is not None]
+    known = [_assembled(desk, station, rows.get(station.id), None, None) for station in mine]
+    few = len(known) <= MOST_CARDS
+    drawn = known if few else sorted(known, key=lambda card: verdict.urgency(card.verdict))[:MOST_CARDS]
+    cards = await asyncio.gather(*(_with_history(desk, card) for card in drawn))
+    watts = [card.power_w for card in known if card.power_w is not None]
     power_w = sum(watts) if watts else None
     return Overview(
-        verdict=verdict.of_all([(card.station.name, card.verdict) for card in cards], power_w, desk.numbers),
+        verdict=verdict.of_all([(card.station.name, card.verdict) for card in known], power_w, desk.numbers),
         power_w=power_w,
-        today_kwh=energy.total([card.today for card in cards if card.today]),
-        newest=max((card.row.reading_at for card in cards if card.row and card.row.reading_at), default=None),
+        today_kwh=energy.total([card.today for card in cards if card.today]) if few else None,
+        newest=max((card.row.reading_at for card in known if card.row and card.row.reading_at), default=None),
         cards=cards,
+        size=len(known),
         history_away=any(card.today is None for card in cards),
     )
 
@@ -138,8 +149,9 @@ async def _visible(desk: Desk, account_id: UUID, inverter_id: UUID) -> Station |
         return await stations.one_visible(session, account_id, inverter_id, desk.now, desk.sealer)
 
 
-async def _card(desk: Desk, station: Station, row: LiveRow | None) -> Card:
-    """One inverter's card; the store being away costs the day's energy and the sparkline, nothing else."""
+async def _with_history(desk: Desk, card: Card) -> Card:
+    """The card with its day; the store being away costs the day's energy and the sparkline, nothing else."""
+    station = card.station
     day = day_of(today(desk.now, station.zone), station.zone)
     spark: Area | None = None
     so_far: DayEnergy | None = energy.unknown(day.date)
@@ -153,7 +165,7 @@ async def _card(desk: Desk, station: Station, row: LiveRow | None) -> Card:
             spark = charts.area(points, drawn, width=_SPARK[0], height=_SPARK[1])
         except HistoryAway:
             so_far = None
-    return _assembled(desk, station, row, so_far, spark)
+    return replace(card, today=so_far, spark=spark)
 
 
 def _assembled(desk: Desk, station: Station, row: LiveRow | None, so_far: DayEnergy | None, spark: Area | None) -> Card:

@@ -121,6 +121,11 @@ def _without_data(since: datetime, zone: ZoneInfo, now: datetime) -> Verdict:
     return Verdict(State.SILENT, _("Silent"), _(" since "), since, rest=rest)
 
 
+def urgency(said: Verdict) -> int:
+    """For sorting: what needs somebody comes first, what was given away last."""
+    return _WORST_FIRST.index(said.state) if said.state in _WORST_FIRST else len(_WORST_FIRST)
+
+
 def of_all(named: Sequence[tuple[str, Verdict]], watts: float | None, numbers: Numbers) -> Verdict | None:
     """The verdict about several inverters by name: the worst one speaks, and what was given away is not counted. None
     where there is none at all.
@@ -129,7 +134,7 @@ def of_all(named: Sequence[tuple[str, Verdict]], watts: float | None, numbers: N
     if not here:
         return Verdict(State.GONE, _("All given away")) if named else None
     named = here
-    name, worst = min(named, key=lambda pair: _WORST_FIRST.index(pair[1].state))
+    name, worst = min(named, key=lambda pair: urgency(pair[1]))
     if len(named) == 1:
         return worst
     working = sum(verdict.state is State.WORKING for _name, verdict in named)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from portal.admin.search import PAGE_SIZE
+from portal.dashboard.service import MOST_CARDS
 from schema import live, notices
 from schema.models import ClaimState, Feed, Inverter, Login, NoticeKind, Role, Rung
 from tests.people import Cast, allow, login_of, the_cast
@@ -143,6 +144,30 @@ async def test_a_site_is_found_by_its_name_and_pages_are_of_fifty(cast: Cast) ->
     assert await named(cast, "/fleet?q=home") == first
     assert (await cast.alice.get("/fleet?page=3")).status_code == 404
     assert re.search(r'href="/fleet\?q=home&(amp;)?page=2"', (await cast.alice.get("/fleet?q=home")).text)
+
+
+async def test_the_overview_of_many_draws_those_that_need_somebody_and_leads_to_the_fleet(cast: Cast) -> None:
+    """Each card asks the store: no more than thirty are drawn, and what the page says of all is true of all."""
+    async with cast.portal.parts.sessions.begin() as session:
+        session.add_all(
+            Inverter(
+                id=uuid4(), owner_id=cast.home, name=f"A {number:03d}", serial=f"28{number:08d}",
+                created_at=cast.portal.clock(),
+            )
+            for number in range(MOST_CARDS - 1)
+        )  # fmt: skip
+    few = await cast.alice.get("/")
+    await heard(cast, Working=FRESH, Zealous=FRESH, Zero=-FRESH)
+    many, drawn = await cast.alice.get("/"), await named(cast, "/")
+
+    assert few.text.count("data-inverter=") == many.text.count("data-inverter=") == MOST_CARDS
+    assert ('data-today="all"' in few.text, 'data-today="all"' in many.text) == (True, False)
+    assert (drawn[0], "Working" in drawn) == ("Zero", False)
+    assert "Here stand 30 of 33 inverters" in many.text
+    assert "Here stand" not in few.text
+    assert re.search(r'<a class="target" href="/fleet">All of them', many.text)
+    assert "2 of 33 working" in many.text
+    assert re.search(r'data-power="all">.*?1\.20', many.text, re.DOTALL)
 
 
 async def test_nonsense_in_the_address_is_said_and_searches_nothing(cast: Cast) -> None:

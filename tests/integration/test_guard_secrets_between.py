@@ -74,7 +74,7 @@ async def _collectors(cast: Cast, seen: Canaries) -> None:
     made = await cast.ada.post("/admin/collectors", name="house", networks="", days="30")
     _cookies(cast.ada, seen, made, "collector-")
     page = made.headers["location"]
-    keys = []
+    keys: list[str] = []
     for name in ("collector's key", "renewed key"):
         if keys:
             hint = _HINT.search((await cast.ada.get(page)).text)
