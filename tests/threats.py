@@ -109,6 +109,7 @@ THREATS: Mapping[str, tuple[str, ...]] = {
     ),
     "T27": (
         f"{_I}test_guard_secrets.py::test_no_secret_is_read_where_it_does_not_belong",
+        f"{_I}test_guard_secrets_between.py::test_no_secret_is_read_where_people_deal_with_each_other",
         f"{_F}test_bridge_secrets.py::test_no_secret_is_in_anything_a_bridge_says_or_leaves",
     ),
     "T28": (  # harvesting write tokens
