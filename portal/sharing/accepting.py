@@ -84,7 +84,7 @@ async def offer(session: AsyncSession, token: str, *, key: str, now: datetime) -
         inverters=(await session.execute(counted)).scalar_one(),
         inviter=inviter.email,
         email=row.email,
-        has_account=known is not None and known.verified_at is not None,
+        has_account=known is not None and not _makes_room(known),
         grant_until=row.grant_until,
         keep_until=row.keep_until,
         zone=zone_named(home.time_zone),
@@ -114,11 +114,12 @@ async def join(
 ) -> Taken:
     """A new account of the invited address, which the link has proved, takes what it offers.
 
-    Whoever signed up with the address and never confirmed it makes room. Raises ``Spent`` and ``HasAccount``.
+    Whoever signed up with the address and never confirmed it makes room, unless he was disabled. Raises ``Spent`` and
+    ``HasAccount``.
     """
     row = await _used(session, await _good(session, token, key=links.key, now=now), now)
     known = await accounts.find(session, row.email, locked=True)
-    if known is not None and known.verified_at is not None:
+    if known is not None and not _makes_room(known):
         raise HasAccount
     if known is not None:
         await forget_unconfirmed(session, known.id)
@@ -136,6 +137,11 @@ async def join(
     account.verified_at = now
     await session.flush()
     return await _give(session, account, row, links=links, now=now, new_account=True, **details)
+
+
+def _makes_room(known: Account) -> bool:
+    """Nobody has shown that the address is his, and no administrator keeps him out."""
+    return known.verified_at is None and known.disabled_at is None
 
 
 async def _good(session: AsyncSession, token: str, *, key: str, now: datetime) -> Invitation:

@@ -9,13 +9,14 @@ from sqlalchemy import func, select, update
 
 from portal.tries import Limit
 from schema.models import (
+    Account,
     AuditEntry,
     Invitation,
     Owner,
 )
-from tests.people import Cast, the_cast, token_of
+from tests.people import PASSWORD, Cast, Person, the_cast, token_of
 from tests.portal_app import running_portal
-from tests.sharing import CUSTOMER, home_of, invited, joined, made_site
+from tests.sharing import CUSTOMER, NEW_PASSWORD, home_of, invited, joined, made_site
 
 pytestmark = pytest.mark.integration
 
@@ -103,3 +104,24 @@ async def test_every_step_is_in_the_audit_log(cast: Cast) -> None:
         "invitation.sent", "invitation.revoked", "invitation.sent", "owner.handed_over", "grant.taken",
     ]  # fmt: skip
     assert not any("example.org" in str(entry.details) or token in str(entry.details) for entry in entries)
+
+
+async def test_a_link_lets_nobody_in_whom_an_administrator_keeps_out(cast: Cast) -> None:
+    """Who signed up, confirmed nothing and was disabled stays disabled, and gets no other account by a link."""
+    miller = Person("miller", cast.nobody.http)
+    await miller.post("/signup", email=CUSTOMER, password=PASSWORD)
+    async with cast.portal.parts.sessions() as session:
+        account_id = (await session.scalars(select(Account.id).where(Account.email == CUSTOMER))).one()
+    disabled = await cast.ada.post(f"/admin/users/{account_id}/disable")
+    site, _devices = await made_site(cast.portal, cast.ines)
+    token = await invited(cast.portal, cast.ines, site, CUSTOMER)
+    offer = await miller.get(f"/invitation?token={token}")
+    answer = await miller.post("/invitation/join", token=token, password=NEW_PASSWORD)
+    async with cast.portal.parts.sessions() as session:
+        account = await session.get(Account, account_id)
+
+    assert disabled.status_code == 303
+    assert (offer.status_code, 'action="/invitation/join"' in offer.text) == (200, False)
+    assert answer.status_code == 409
+    assert account is not None
+    assert account.disabled_at is not None
