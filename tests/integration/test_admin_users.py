@@ -10,7 +10,8 @@ from sqlalchemy import update
 from portal.admin.users import acts
 from portal.admin.users.acts import NoSuchAccount, NotPossible
 from portal.admin.users.forms import GlobalRole
-from schema.models import Account
+from portal.admin.users.service import MOST_SHOWN
+from schema.models import Account, Grant, Owner, Role
 from tests.administration import account, devices, entries, names_in_pages, the_account
 from tests.people import Cast, sign_up, the_cast
 from tests.portal_app import running_portal
@@ -74,6 +75,22 @@ async def test_states_are_told_apart(cast: Cast) -> None:
     }
 
     assert list(found.values()) == [["waits@"], ["disabled@"], ["leaves@"], ["installs@"], ["ada@"]]
+
+
+async def test_the_page_of_an_installer_with_hundreds_of_sites_ends(cast: Cast) -> None:
+    """Two hundred stand there, his own home among them, and that there are more."""
+    now = cast.portal.clock()
+    sites = [Owner(id=uuid4(), name=f"Site {n:03d}", time_zone="UTC", created_at=now) for n in range(MOST_SHOWN + 5)]
+    async with cast.portal.parts.sessions.begin() as session:
+        session.add_all(sites)
+        await session.flush()
+        role, ines = Role.INSTALLER, cast.ines.account_id
+        session.add_all(Grant(id=uuid4(), account_id=ines, owner_id=one.id, role=role, created_at=now) for one in sites)
+    many, few = [(await cast.ada.get(f"{LIST}/{one.account_id}")).text for one in (cast.ines, cast.alice)]
+
+    assert many.count("<dd>installer") == MOST_SHOWN - 1
+    assert many.count("<dd>owner") == 1
+    assert ("Only the first 200" in many, "Only the first 200" in few) == (True, False)
 
 
 async def test_an_account_is_shown_without_its_secrets(cast: Cast) -> None:

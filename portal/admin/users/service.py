@@ -26,7 +26,8 @@ _STATES: dict[State, ColumnElement[bool]] = {
     State.INSTALLERS: Account.is_installer.is_(True),
     State.ADMINS: Account.is_admin.is_(True),
 }
-_MOST_INVERTERS = 200
+MOST_SHOWN = 200
+"""Grants, and inverters, on an account's page: an installer has hundreds in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,14 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Everything an administrator sees of one account."""
+    """Everything an administrator sees of one account; ``more`` than ``MOST_SHOWN`` grants or inverters are not."""
 
     user: User
     grants: Sequence[Granted]
     inverters: Sequence[Owned]
     devices: int
     last_seen_at: datetime | None
+    more: bool
 
 
 _COLUMNS = (
@@ -111,18 +113,20 @@ async def detail(session: AsyncSession, account_id: UUID, *, now: datetime) -> D
         select(Grant.owner_id, Owner.name.label("owner"), Grant.role, Grant.until)
         .join(Owner, Owner.id == Grant.owner_id)
         .where(Grant.account_id == account_id)
-        .order_by(Grant.created_at, Grant.id)
+        .order_by(Grant.role != Role.OWNER, Grant.created_at.desc(), Grant.id)
+        .limit(MOST_SHOWN + 1)
     )
+    owners = select(Grant.owner_id).where(Grant.account_id == account_id, Grant.role == Role.OWNER)
     grants = [Granted(**grant) for grant in (await session.execute(granted)).mappings()]
-    owners = [grant.owner_id for grant in grants if grant.role == Role.OWNER]
     inverters = (
         select(Inverter.id, Inverter.name, Inverter.serial)
         .where(Inverter.owner_id.in_(owners), Inverter.deleted_at.is_(None))
         .order_by(Inverter.name, Inverter.id)
-        .limit(_MOST_INVERTERS)
+        .limit(MOST_SHOWN + 1)
     )
     living = LoginSession.account_id == account_id, LoginSession.expires_at > now
     devices = select(func.count(), func.max(LoginSession.seen_at)).where(*living)
     count, seen_at = (await session.execute(devices)).one()
     owned = [Owned(**inverter) for inverter in (await session.execute(inverters)).mappings()]
-    return Detail(User(**row), grants, owned, count, seen_at)
+    more = len(grants) > MOST_SHOWN or len(owned) > MOST_SHOWN
+    return Detail(User(**row), grants[:MOST_SHOWN], owned[:MOST_SHOWN], count, seen_at, more)
