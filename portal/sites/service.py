@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from portal import audit
@@ -87,20 +87,13 @@ async def make(session: AsyncSession, account_id: UUID, wanted: NewSite, *, zone
 
 async def listed(session: AsyncSession, account_id: UUID, now: datetime) -> Sequence[Site]:
     """The sites that the account installs, the newest first."""
-    devices = func.count(Inverter.id).filter(Inverter.deleted_at.is_(None))
-    statement = (
-        select(Owner.id, Owner.name, Owner.time_zone, Owner.created_at, devices)
-        .outerjoin(Inverter, Inverter.owner_id == Owner.id)
-        .where(Owner.id.in_(sites_of(account_id, now)))
-        .group_by(Owner.id)
-        .order_by(Owner.created_at.desc(), Owner.id)
-    )
-    return [Site(*row) for row in await session.execute(statement)]
+    return [Site(*row) for row in await session.execute(_sites(account_id, now))]
 
 
 async def get(session: AsyncSession, account_id: UUID, site_id: UUID, now: datetime) -> Site | None:
     """A site that the account installs, or None: somebody else's, or one that has an owner by now."""
-    return next((site for site in await listed(session, account_id, now) if site.id == site_id), None)
+    row = (await session.execute(_sites(account_id, now).where(Owner.id == site_id))).one_or_none()
+    return None if row is None else Site(*row)
 
 
 async def add_device(
@@ -150,6 +143,17 @@ async def never_renewed(
         Login.revoked_at.is_(None),
     )
     return set((await session.scalars(statement)).all())
+
+
+def _sites(account_id: UUID, now: datetime) -> Select[UUID, str, str, datetime, int]:
+    devices = func.count(Inverter.id).filter(Inverter.deleted_at.is_(None))
+    return (
+        select(Owner.id, Owner.name, Owner.time_zone, Owner.created_at, devices)
+        .outerjoin(Inverter, Inverter.owner_id == Owner.id)
+        .where(Owner.id.in_(sites_of(account_id, now)))
+        .group_by(Owner.id)
+        .order_by(Owner.created_at.desc(), Owner.id)
+    )
 
 
 async def _made_lately(session: AsyncSession, account_id: UUID, now: datetime) -> int:
