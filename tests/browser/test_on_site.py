@@ -232,6 +232,7 @@ def test_five_devices_are_paired_on_a_phone_and_handed_over_and_only_their_owner
     expect(bob.get_by_role("heading", name="Let us find your first watts")).to_be_visible()
     bob.goto(link)
     expect(bob.get_by_role("heading", name="This link no longer works")).to_be_visible()
+    expect(bob.locator("main").get_by_role("link", name="Overview")).to_be_visible()
     others_find_nothing(miller, page, bob, inverters, site)
     assert hand.clicks <= 2 * 5 + 8
     assert seen_s < MOST_S
