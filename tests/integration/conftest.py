@@ -1,4 +1,4 @@
-"""A portal nobody has signed up to, and two people at their browsers; ``the_cast`` is for everybody signed up."""
+"""A portal nobody has signed up to, two people at their browsers, and one where everybody is signed up (``cast``)."""
 
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from schema.settings import BrokerEdge
 from tests.broker import Broker, broker
-from tests.people import Person
+from tests.people import Cast, Person, the_cast
 from tests.portal_app import RunningPortal, running_portal
 from tests.publisher import SECRET
 from tests.session_set_up import LOGIN
@@ -18,6 +18,13 @@ async def portal(tmp_path: Path) -> AsyncGenerator[RunningPortal, None]:
     """A portal nobody has signed up to."""
     async with running_portal(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
+    """Everybody signed up at a portal of their own. A file whose portal is another has a fixture of this name."""
+    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
+        yield people
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Contested serials: the evidence, the decision for one side or the other, and what everybody is told."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,6 @@ pytestmark = pytest.mark.integration
 LIST = "/admin/claims"
 SERIAL = "2788888888"
 ONE = f"{LIST}/{SERIAL}"
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_a_contested_serial_is_listed_with_both_sides_and_their_evidence(cast: Cast) -> None:

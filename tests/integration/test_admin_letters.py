@@ -1,8 +1,6 @@
 """What was set aside, to an administrator: found by login and reason, replayed and purged on request."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -12,18 +10,10 @@ from portal.app import PAGES_SIGNED_IN
 from portal.dead_letters.forms import PAGE_SIZE
 from schema.letters import NO_LOGIN
 from schema.models import Account, DeadLetterRequest, LetterAction, RequestSource, RequestState
-from tests.people import Cast, Person, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, Person
 from tests.portal_letters import LIST, NASTY, OF_BOB, put, requests
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 def _administration() -> list[tuple[str, str]]:

@@ -1,9 +1,7 @@
 """The administration's other lists: inverters without readings, places to be made, mails without what they say."""
 
 import re
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,17 +12,9 @@ from portal.app import PAGES_SIGNED_IN
 from portal.mail import owe
 from schema.models import Inverter, Placement, PlacementState
 from tests.administration import account, counted, dispute, entries, login_of, names_in_pages
-from tests.people import Cast, Person, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, Person
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 def administration() -> list[tuple[str, str]]:

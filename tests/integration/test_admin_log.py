@@ -1,6 +1,5 @@
 """The audit log on pages: an administrator finds every act, an owner what concerns him, and neither sees a secret."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -18,13 +17,6 @@ from tests.portal_app import RunningPortal, running_portal
 pytestmark = pytest.mark.integration
 LOG = "/admin/log"
 MINE = "/account/activity"
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def acts(portal: RunningPortal, count: int, *, actor: audit.Actor, at_day: int = 0) -> list[int]:

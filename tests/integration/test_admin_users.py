@@ -1,7 +1,5 @@
 """Accounts to an administrator: found by what was typed and nothing else, changed by acts that leave one entry each."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,18 +11,10 @@ from portal.admin.users.forms import GlobalRole
 from portal.admin.users.service import MOST_SHOWN
 from schema.models import Account, Grant, Owner, Role
 from tests.administration import account, devices, entries, names_in_pages, the_account
-from tests.people import Cast, sign_up, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, sign_up
 
 pytestmark = pytest.mark.integration
 LIST = "/admin/users"
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_a_search_takes_wildcards_and_quotes_for_what_they_are(cast: Cast) -> None:

@@ -1,7 +1,6 @@
 """API keys read what their account may see below /api; they open nothing else, and end when they should."""
 
 import re
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.integration
 
 _KEY = re.compile(r"deye_[A-Z2-7]{32}")
 LIST = "/api/inverters"
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def new_key(person: Person, name: str = "Home", days: int = 90) -> str:

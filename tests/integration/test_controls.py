@@ -3,7 +3,6 @@
 What is tried over HTTP elsewhere often meets two controls at once; here the outer one is passed on purpose.
 """
 
-from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -28,17 +27,10 @@ from portal.live import LiveFeed
 from portal.pairing import service as pairing
 from schema.database import create_engine_for
 from schema.models import Account, Audience, LoginSession
-from tests.people import SESSION_COOKIE, Cast, Person, login_of, sign_up, the_cast
+from tests.people import SESSION_COOKIE, Cast, Person, login_of, sign_up
 from tests.portal_app import running_portal
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody, at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def page_session(cast: Cast, person: Person) -> LoginSession:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,20 +20,12 @@ from portal.live import LiveFeed
 from schema import live
 from schema.live import open_live
 from schema.models import Grant, LiveRow, LoginSession, Role
-from tests.people import SESSION_COOKIE, Cast, Person, the_cast
-from tests.portal_app import running_portal
+from tests.people import SESSION_COOKIE, Cast, Person
 from tests.services import free_port
 from tests.watts import live_row
 
 pytestmark = pytest.mark.integration
 SOON_S = 1.0
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own; nothing has been published."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def publish(cast: Cast, inverter: UUID, watts: float, version: int) -> None:

@@ -1,8 +1,6 @@
 """Changes of the second factor: on, off, new recovery codes, and one of them used; each announced by mail and noted."""
 
 import re
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pyotp
 import pytest
@@ -11,17 +9,9 @@ from sqlalchemy import select
 from portal.__main__ import _end_second_factor
 from schema.models import Account, AuditEntry, Base, RecoveryCode
 from tests.factors import Phone, recovery_codes, second_step, switched_on
-from tests.people import PASSWORD, Cast, Person, the_cast
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, Cast, Person
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 @pytest.fixture

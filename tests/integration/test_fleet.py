@@ -1,9 +1,7 @@
 """The fleet: what needs somebody comes first, and a search finds nothing that no grant shows."""
 
 import re
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,19 +11,11 @@ from portal.admin.search import PAGE_SIZE
 from portal.dashboard.service import MOST_CARDS
 from schema import live, notices
 from schema.models import ClaimState, Feed, Inverter, Login, NoticeKind, Role, Rung
-from tests.people import Cast, allow, login_of, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, allow, login_of
 from tests.watts import live_row
 
 pytestmark = pytest.mark.integration
 FRESH = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def named(cast: Cast, path: str = "/fleet") -> list[str]:

@@ -28,13 +28,6 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
-
-
-@pytest.fixture
 async def both(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
     """The same over each kind of database."""
     async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:

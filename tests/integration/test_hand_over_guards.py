@@ -1,8 +1,6 @@
 """Handing a home over: who may, what it tells strangers, how often, and what the audit log has of it."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -14,18 +12,10 @@ from schema.models import (
     Invitation,
     Owner,
 )
-from tests.people import PASSWORD, Cast, Person, the_cast, token_of
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, Cast, Person, token_of
 from tests.sharing import CUSTOMER, NEW_PASSWORD, home_of, invited, joined, made_site
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_handing_over_wants_a_fresh_log_in(cast: Cast) -> None:

@@ -1,24 +1,15 @@
 """Somebody who owns several homes: each inverter goes where it belongs."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
 
 from schema.models import Grant, Inverter, Owner, Role
-from tests.people import Cast, Person, the_cast
-from tests.portal_app import RunningPortal, running_portal
+from tests.people import Cast, Person
+from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def second_home(portal: RunningPortal, person: Person, name: str = "Cottage") -> UUID:

@@ -1,7 +1,6 @@
 """Adding, renaming and deleting inverters: what the owner sees, what the bridge and the broker will find."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -24,17 +23,10 @@ from schema.models import (
 )
 from schema.topics import is_login
 from schema.verifiers import is_verifier
-from tests.people import Cast, Person, login_of, shown_secret, sign_up, the_cast
+from tests.people import Cast, Person, login_of, shown_secret, sign_up
 from tests.portal_app import running_portal
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_adding_leaves_one_whole_record(cast: Cast) -> None:

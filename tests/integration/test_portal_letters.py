@@ -1,25 +1,15 @@
 """What was set aside, to its owner: a sentence that says what to do, nothing of others, nothing that runs."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from schema.letters import PayloadForm
-from tests.people import Cast, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast
 from tests.portal_letters import LIST, NASTY, OF_BOB, put
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_an_owner_reads_why_his_loggers_messages_were_set_aside(cast: Cast) -> None:

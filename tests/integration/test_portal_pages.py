@@ -1,14 +1,13 @@
 """What every page and form of the portal promises, whoever wrote it."""
 
 import re
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from portal.app import PAGES_SIGNED_IN
-from tests.people import Cast, form_keeps_its_promises, page_keeps_its_promises, the_cast
+from tests.people import Cast, form_keeps_its_promises, page_keeps_its_promises
 from tests.portal_app import running_portal
 
 pytestmark = pytest.mark.integration
@@ -84,13 +83,6 @@ FORMS: list[tuple[str, dict[str, str]]] = [
     ("/account/security/off", {}),
     ("/account/security/on", {"offer": "x", "code": "123456"}),
 ]
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 @pytest.mark.parametrize("path", PAGES)

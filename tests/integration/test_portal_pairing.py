@@ -1,9 +1,7 @@
 """The pairing page: a secret shown once, a login for each program, and the ladder to the first watts."""
 
 import base64
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -17,17 +15,10 @@ from schema.models import (
     Rung,
 )
 from schema.verifiers import verifier
-from tests.people import Cast, login_of, shown_secret, the_cast
-from tests.portal_app import RunningPortal, running_portal
+from tests.people import Cast, login_of, shown_secret
+from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def broker_has_loaded(portal: RunningPortal, version: int) -> None:

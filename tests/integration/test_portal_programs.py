@@ -1,6 +1,5 @@
 """What programs may ask: an owner's API, bearer tokens, health, the API's description, and the administrator's page."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,13 +32,6 @@ class AwayReader:
 
     async def close(self) -> None:
         """Nothing to close."""
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_a_token_ends_when_it_is_logged_out(cast: Cast) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,8 +11,7 @@ from portal.dashboard.events import Event, Stream, Watcher
 from portal.dashboard.numbers import Numbers
 from schema import live
 from schema.models import Account, Grant, LoginSession, OwnerPlacement, Role
-from tests.people import Cast, Person, login_of, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, Person, login_of
 from tests.portal_letters import put
 from tests.sharing import NEW_PASSWORD, grants, home_of, invited, made_site
 from tests.watts import live_row
@@ -22,13 +19,6 @@ from tests.watts import live_row
 pytestmark = pytest.mark.integration
 
 AUNT = "aunt@example.org"
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def looking(cast: Cast, *, days: str = "0") -> Person:

@@ -1,8 +1,6 @@
 """The second factor: a code works once, for its account, in its half minute; without it the password opens nothing."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -10,19 +8,11 @@ from sqlalchemy import update
 from portal.accounts import totp
 from schema.models import Account
 from tests.factors import Phone, second_step, switched_on
-from tests.people import PASSWORD, SESSION_COOKIE, Cast, Person, the_cast
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, SESSION_COOKIE, Cast, Person
 
 pytestmark = pytest.mark.integration
 
 DOES_NOT_FIT = "does not fit"
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 @pytest.fixture

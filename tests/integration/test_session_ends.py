@@ -1,9 +1,8 @@
 """What ends an account's sessions ends all of them, cookies and bearer tokens, at once; keys only where it must."""
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -12,20 +11,12 @@ from portal.accounts import deletion
 from schema.models import Account, LoginSession
 from tests.administration import devices
 from tests.factors import switched_on
-from tests.people import PASSWORD, SESSION_COOKIE, Cast, Person, newest_link, the_cast, token_of
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, SESSION_COOKIE, Cast, Person, newest_link, token_of
 
 pytestmark = pytest.mark.integration
 
 NEW_PASSWORD = "seven blue umbrellas"
 Act = Callable[[Cast, Person], Awaitable[None]]
-
-
-@pytest.fixture
-async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own."""
-    async with running_portal(tmp_path) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def changed(cast: Cast, person: Person) -> None:
