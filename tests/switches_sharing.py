@@ -15,6 +15,13 @@ SHARING = (
         f"{HAND_OVER_TESTS}another_address_cannot_accept",
     ),
     control(
+        "an invitation makes nobody a new account who was disabled",
+        "portal.sharing.accepting",
+        " and known.disabled_at is None",
+        "",
+        f"{GUARDS}a_link_lets_nobody_in_whom_an_administrator_keeps_out",
+    ),
+    control(
         "an invitation works once",
         "portal.sharing.inviting",
         "Invitation.accepted_at.is_(None) & ",
