@@ -20,8 +20,8 @@ dev: ## the same as up, and the portal starts again when its files change
 
 test: check ## install what the tests need and run them all
 	sh standalone/bare_machine.sh test
-	$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/end_to_end -n 3 --dist loadfile
-	$(PY) -m pytest tests/end_to_end -n 2 --dist loadfile
+	$(PY) -m pytest tests --ignore=tests/browser --ignore=tests/end_to_end -n 4 --dist loadfile
+	$(PY) -m pytest tests/end_to_end -n 3 --dist loadfile
 	$(PY) -m pytest tests/browser -n 2 --dist loadfile
 
 faults: ## whatever is killed, cut or filled, SEEDS times each; FAULT_SEED=number repeats one, ONLY=name chooses
@@ -42,7 +42,7 @@ forms: ## fifty equal submits of every form at once: one row, one mail
 
 looks: ## every page in both languages, at every width, in light and dark, with axe
 	sh standalone/bare_machine.sh test
-	LOOKS=long $(PY) -m pytest tests/browser/test_looks.py
+	LOOKS=long $(PY) -m pytest tests/browser/test_looks.py tests/browser/test_forms.py tests/browser/test_letters.py
 
 controls: ## every control of the portal switched off by itself: its test must fail
 	sh standalone/bare_machine.sh test
