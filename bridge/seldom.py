@@ -1,8 +1,17 @@
 """One line in the log for a trouble that lasts, not one for each turn of a loop. Pure: the clock is handed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 AGAIN_S = 60.0
+
+
+class Warns(Protocol):
+    """A logger of structlog's."""
+
+    def warning(self, event: str, **details: Any) -> Any:
+        """Say it."""
 
 
 class Seldom:
@@ -28,3 +37,14 @@ class Seldom:
         self._spoken_at = None
         self.times = 0
         return was
+
+    @contextmanager
+    def outlived(self, faults: tuple[type[Exception], ...], log: Warns, event: str) -> Iterator[None]:
+        """One turn of a loop that outlives these faults: each is logged as ``event`` when it is due, and swallowed."""
+        try:
+            yield
+        except faults as fault:
+            if self.due():
+                log.warning(event, detail=type(fault).__name__, times=self.times)
+        else:
+            self.over()

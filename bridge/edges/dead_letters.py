@@ -58,14 +58,9 @@ class DeadLetterCopy:
         """Copy, for ever."""
         while True:
             await self._clock.sleep(COPY_EVERY_S)
-            try:
+            with self._trouble.outlived(self._faults, _log, "dead_letters.not_copied"):
                 while await self.copy() == _MOST_AT_ONCE:
                     pass
-            except self._faults as fault:
-                if self._trouble.due():
-                    _log.warning("dead_letters.not_copied", detail=type(fault).__name__, times=self._trouble.times)
-            else:
-                self._trouble.over()
 
     async def copy(self) -> int:
         """Copy what has changed since the last time; how many rows."""

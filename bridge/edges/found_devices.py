@@ -84,17 +84,12 @@ class FoundDevices:
         tidy_at = self._clock.monotonic()
         while True:
             await self._clock.sleep(FLUSH_S)
-            try:
+            with self._trouble.outlived(self._faults, _log, "found_devices.not_written"):
                 while await self.flush() == _MOST_AT_ONCE:
                     pass
                 if self._clock.monotonic() >= tidy_at:
                     await self.tidy()
                     tidy_at = self._clock.monotonic() + TIDY_EVERY_S
-            except self._faults as fault:
-                if self._trouble.due():
-                    _log.warning("found_devices.not_written", detail=type(fault).__name__, times=self._trouble.times)
-            else:
-                self._trouble.over()
 
     async def flush(self) -> int:
         """Write what is due; how many devices."""

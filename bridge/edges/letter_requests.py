@@ -80,17 +80,12 @@ class LetterRequests:
         """Carry out requests, for ever."""
         expire_at = self._clock.monotonic()
         while True:
-            try:
+            with self._trouble.outlived(self._faults, _log, "letters.request_postponed"):
                 if self._clock.monotonic() >= expire_at:
                     await self.expire()
                     expire_at = self._clock.monotonic() + EXPIRE_EVERY_S
                 while await self.turn():
                     pass
-            except self._faults as fault:
-                if self._trouble.due():
-                    _log.warning("letters.request_postponed", detail=type(fault).__name__, times=self._trouble.times)
-            else:
-                self._trouble.over()
             await self._clock.sleep(ASK_EVERY_S)
 
     async def turn(self) -> bool:

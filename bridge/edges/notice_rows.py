@@ -83,13 +83,8 @@ class NoticeRows:
         """Write, for ever."""
         while True:
             await self._clock.sleep(FLUSH_S)
-            try:
+            with self._trouble.outlived(self._faults, _log, "notices.not_written"):
                 await self.flush()
-            except self._faults as fault:
-                if self._trouble.due():
-                    _log.warning("notices.not_written", detail=type(fault).__name__, times=self._trouble.times)
-            else:
-                self._trouble.over()
 
     async def flush(self) -> None:
         """Write what is due, each by itself. Raises what keeps the database away."""
