@@ -1,6 +1,5 @@
 """The portal's task that ends accounts: deletions that are due, sign-ups nobody confirmed, what has run out."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,6 +11,7 @@ from portal import tries
 from portal.accounts import deletion
 from portal.accounts.changes import forget_unconfirmed
 from portal.mail import KEEP_SENT
+from portal.turns import again_and_again
 from schema.database import Sessions, reading
 from schema.models import Account, EmailToken, Invitation, LoginSession, OutboxMail
 
@@ -32,12 +32,7 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled; a turn that fails is logged and the next one tries again."""
-        while True:
-            try:
-                await self.sweep()
-            except Exception:  # noqa: BLE001  # one turn of a loop: logged, and the next one tries again
-                _log.exception("accounts.sweep_failed")
-            await asyncio.sleep(EVERY_S)
+        await again_and_again(self.sweep, every_s=EVERY_S, log=_log, failed="accounts.sweep_failed")
 
     async def sweep(self) -> int:
         """One turn, in small transactions; returns how many accounts were deleted because they asked for it."""

@@ -1,6 +1,5 @@
 """The portal's task that mails notices: to whoever is in charge of a home, each kind at most once a day."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from portal.accounts.links import MailedLinks
 from portal.homes import people
 from portal.mail import Mailer, owe
 from portal.notices.service import standing, telling
+from portal.turns import again_and_again
 from portal.words import reader_of, speaking
 from schema.database import Sessions, reading
 from schema.models import Notice, NoticeKind, Owner
@@ -41,12 +41,7 @@ class NoticeMails:
 
     async def run(self) -> None:
         """Look until cancelled; a turn that fails is logged and the next one tries again."""
-        while True:
-            try:
-                await self.turn()
-            except Exception:  # noqa: BLE001  # one turn of a loop: logged, and the next one tries again
-                _log.exception("notices.turn_failed")
-            await asyncio.sleep(EVERY_S)
+        await again_and_again(self.turn, every_s=EVERY_S, log=_log, failed="notices.turn_failed")
 
     async def turn(self) -> int:
         """Owe what is due; returns how many mails that was."""

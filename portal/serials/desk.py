@@ -2,7 +2,6 @@
 one takes tells nothing.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +15,7 @@ from portal.accounts.links import MailedLinks
 from portal.homes import people
 from portal.mail import Mailer, owe
 from portal.tries import NO_WAIT, Limit, Tries
+from portal.turns import again_and_again
 from schema.database import Sessions, reading
 from schema.models import Inverter, SerialRequest
 
@@ -41,12 +41,7 @@ class SerialDesk:
 
     async def run(self) -> None:
         """Look until cancelled; a turn that fails is logged and the next one tries again."""
-        while True:
-            try:
-                await self.turn()
-            except Exception:  # noqa: BLE001  # one turn of a loop: logged, and the next one tries again
-                _log.exception("serials.turn_failed")
-            await asyncio.sleep(EVERY_S)
+        await again_and_again(self.turn, every_s=EVERY_S, log=_log, failed="serials.turn_failed")
 
     async def turn(self) -> int:
         """Put the questions whose holder is another one than was known; returns how many mails are owed by that."""

@@ -4,7 +4,6 @@ Silence is believed only where everybody agrees: the live row, which is a cache 
 which may be away. Whoever cannot be asked has heard something. A device that wakes up claims again.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,6 +17,7 @@ from portal.audit import Action
 from portal.dashboard.stations import source_of
 from portal.serials.freeing import others_may_claim
 from portal.serials.service import remember
+from portal.turns import again_and_again
 from schema import live, notices
 from schema.changes import registry_changed
 from schema.database import Sessions, reading
@@ -55,12 +55,7 @@ class Silence:
 
     async def run(self) -> None:
         """Look until cancelled; a turn that fails is logged and the next one tries again."""
-        while True:
-            try:
-                await self.turn()
-            except Exception:  # noqa: BLE001  # one turn of a loop: logged, and the next one tries again
-                _log.exception("silence.turn_failed")
-            await asyncio.sleep(EVERY_S)
+        await again_and_again(self.turn, every_s=EVERY_S, log=_log, failed="silence.turn_failed")
 
     async def turn(self) -> int:
         """Go once round all serials that are held for more than a year; returns how many were freed."""
