@@ -1,16 +1,19 @@
-"""A portal nobody has signed up to, two people at their browsers, and one where everybody is signed up (``cast``)."""
+"""People at portals, a broker with one publisher, and an estate beside an InfluxDB: what several files begin with."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from schema.settings import BrokerEdge
+from schema.timeseries.management import StoreManager
 from tests.broker import Broker, broker
+from tests.estate import Estate, estate
 from tests.people import Cast, Person, the_cast
 from tests.portal_app import RunningPortal, running_portal
 from tests.publisher import SECRET
 from tests.session_set_up import LOGIN
+from tests.store_set_ups import STORES, StoreSetUp, opened
 
 
 @pytest.fixture
@@ -53,3 +56,24 @@ def server(tmp_path: Path) -> Iterator[Broker]:
     with broker(tmp_path / "broker") as running:
         running.allow({LOGIN: SECRET})
         yield running
+
+
+@pytest.fixture(params=STORES[1:])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
+    """The fake InfluxDB and the real one in turn. A file that is about every store has a fixture of this name."""
+    async with opened(request.param, request, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def manager(store: StoreSetUp) -> StoreManager:
+    """With the operator token: the hand that changes things."""
+    assert store.manager is not None
+    return store.manager
+
+
+@pytest.fixture
+async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
+    """Nobody's yet, on SQLite, beside that store. The bridge's tests have homes of this name."""
+    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
+        yield one

@@ -19,7 +19,7 @@ from schema.models import (
     PlacementState,
 )
 from tests.erased import count_of, measuring
-from tests.estate import Estate, Held, InInflux, estate
+from tests.estate import Estate, Held, InInflux
 from tests.store_set_ups import STORES, StoreSetUp, opened
 
 pytestmark = pytest.mark.integration
@@ -30,13 +30,6 @@ GRACE = timedelta(days=7)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
     """Each store in turn."""
     async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet, on SQLite."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
         yield one
 
 

@@ -20,7 +20,7 @@ from schema.models import (
 )
 from schema.timeseries.port import StoreMisconfigured
 from tests.erased import count_of, measuring
-from tests.estate import Estate, estate
+from tests.estate import Estate
 from tests.store_set_ups import STORES, StoreSetUp, opened
 
 pytestmark = pytest.mark.integration
@@ -31,13 +31,6 @@ GRACE = timedelta(days=7)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
     """Each store in turn."""
     async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet, on SQLite."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
         yield one
 
 

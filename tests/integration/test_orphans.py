@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,33 +18,12 @@ from schema.database import reading
 from schema.models import AuditEntry, Orphan, OrphanKind, OwnerPlacement, Placement
 from schema.settings import ProvisionerSettings
 from schema.timeseries.management import StoreManager
-from tests.estate import Estate, Held, InInflux, estate
+from tests.estate import Estate, Held, InInflux
 from tests.portal_app import KEY_OF_ZEROS
-from tests.store_set_ups import STORES, StoreSetUp, opened
+from tests.store_set_ups import StoreSetUp
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake and the real one in turn."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
-        yield one
-
-
-@pytest.fixture
-def manager(store: StoreSetUp) -> StoreManager:
-    """With the operator token."""
-    assert store.manager is not None
-    return store.manager
 
 
 async def test_orphans_are_listed_and_never_touched(place: Estate, manager: StoreManager) -> None:

@@ -23,7 +23,7 @@ from portal.provisioner.repairs import Repairs
 from portal.provisioner.saga import InverterStep, OwnerStep
 from schema.models import PlacementState
 from schema.timeseries.management import StoreManager
-from tests.estate import Estate, Held, InInflux, estate
+from tests.estate import Estate, Held, InInflux
 from tests.mortality import Killed, Mortality
 from tests.store_set_ups import STORES, StoreSetUp, opened
 
@@ -35,13 +35,6 @@ CONVERGED_WITHIN = timedelta(minutes=1)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
     """Each store in turn."""
     async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
         yield one
 
 

@@ -1,8 +1,6 @@
 """Whatever somebody changes in InfluxDB by hand is as the rows say within a sweep; nothing else is touched."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -13,32 +11,10 @@ from schema.changes import registry_changed, registry_version
 from schema.database import reading
 from schema.models import Orphan, OwnerPlacement, Placement, PlacementState
 from schema.timeseries.management import StoreManager
-from tests.estate import Estate, InInflux, estate
+from tests.estate import Estate, InInflux
 from tests.mended import acts, mended, one_of_each, told
-from tests.store_set_ups import STORES, StoreSetUp, opened
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake and the real one in turn."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
-        yield one
-
-
-@pytest.fixture
-def manager(store: StoreSetUp) -> StoreManager:
-    """With the operator token: the hand that changes things."""
-    assert store.manager is not None
-    return store.manager
 
 
 async def test_where_nothing_was_changed_nothing_is_done(place: Estate) -> None:

@@ -1,7 +1,6 @@
 """Tokens that somebody has revoked, switched off, changed or doubled: each use has one that works, and no more."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -10,32 +9,10 @@ from portal.audit import Action
 from portal.provisioner import saga
 from schema.models import Placement
 from schema.timeseries.management import StoreManager
-from tests.estate import Estate, Held, estate
+from tests.estate import Estate, Held
 from tests.mended import acts, mended, one_of_each, told
-from tests.store_set_ups import STORES, StoreSetUp, opened
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake and the real one in turn."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
-        yield one
-
-
-@pytest.fixture
-def manager(store: StoreSetUp) -> StoreManager:
-    """With the operator token: the hand that changes things."""
-    assert store.manager is not None
-    return store.manager
 
 
 async def _revoke(place: Estate, manager: StoreManager, who: str, held: Held) -> str:

@@ -1,8 +1,6 @@
 """Another InfluxDB that answers at the address of ours is noticed before anything is done to it."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -16,33 +14,12 @@ from schema.models import AuditEntry, StoreServer
 from schema.settings import ProvisionerSettings
 from schema.timeseries.management import StoreManager
 from schema.timeseries.port import StoreUnavailable
-from tests.estate import Estate, estate
+from tests.estate import Estate
 from tests.mended import one_of_each
 from tests.portal_app import KEY_OF_ZEROS
-from tests.store_set_ups import STORES, StoreSetUp, opened
+from tests.store_set_ups import StoreSetUp
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake and the real one in turn."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
-        yield one
-
-
-@pytest.fixture
-def manager(store: StoreSetUp) -> StoreManager:
-    """With the operator token."""
-    assert store.manager is not None
-    return store.manager
 
 
 async def test_another_server_at_the_same_address_is_not_ours(

@@ -4,10 +4,8 @@ database (T31).
 
 import base64
 import re
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,25 +15,11 @@ from sqlalchemy import select
 from portal.provisioner import saga
 from schema.models import Base
 from schema.timeseries.port import Source, StoreError
-from tests.estate import SEALER, Estate, Held, estate
-from tests.store_set_ups import DAY, STORES, StoreSetUp, encoded, opened, reading
+from tests.estate import SEALER, Estate, Held
+from tests.store_set_ups import DAY, encoded, reading
 
 pytestmark = pytest.mark.integration
 LINES = b"\n".join(encoded(reading(DAY, ac_power=9.0)))
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake and the real one in turn."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def place(tmp_path: Path, store: StoreSetUp) -> AsyncIterator[Estate]:
-    """Nobody's yet."""
-    async with estate(tmp_path, f"sqlite:///{tmp_path}/deye.db", store) as one:
-        yield one
 
 
 async def _tokens(place: Estate, held: Held) -> dict[str, str]:
