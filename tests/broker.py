@@ -21,6 +21,7 @@ from tests.services import found, free_port
 TEMPLATES = Path(__file__).parents[1] / "mosquitto"
 _PATIENCE_S = 10.0
 _RELOADING = "Reloading config."
+_RUNNING = " running"
 BRIDGE_PASSWORD = "bridge-password-of-the-tests"
 
 
@@ -88,15 +89,19 @@ class Broker:
         return (self.folder / "log").read_text(errors="replace")
 
     def start(self) -> None:
-        """Start it and return when it accepts connections."""
-        with (self.folder / "log").open("ab") as log:
+        """Start it and return when it accepts connections and signals: it listens before it has a handler for SIGHUP,
+        and a reload that came between the two would end it.
+        """
+        log_file = self.folder / "log"
+        before = self.log.count(_RUNNING) if log_file.exists() else 0
+        with log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.program, "-c", str(self.folder / CONFIGURATION)], stdout=log, stderr=log
             )
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0 and self.log.count(_RUNNING) > before:
                     return
             if not self.running:
                 break
@@ -112,13 +117,15 @@ class Broker:
         self._end(signal.SIGKILL)
 
     def reload(self) -> None:
-        """Have the password file read again; returns when it has been."""
+        """Have the password file read again; returns when it has been. Fails where it is not."""
         assert self._process is not None
         before = self.log.count(_RELOADING)
         self._process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + _PATIENCE_S
         # One thread does everything there: whoever connects after this line meets the new file.
-        while self.log.count(_RELOADING) == before and time.monotonic() < deadline:
+        while self.log.count(_RELOADING) == before:
+            assert self.running, f"mosquitto ended at a reload:\n{self.log}"
+            assert time.monotonic() < deadline, f"mosquitto did not reload:\n{self.log}"
             time.sleep(0.005)
 
     def _end(self, number: int) -> None:
