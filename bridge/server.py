@@ -69,6 +69,15 @@ class Server:
             del self._ready[owner_id]
         return lane
 
+    def wake(self) -> bool:
+        """Wake a worker that has nothing to do, but none that a stop has cancelled. False where there is none."""
+        while self.idle:
+            woken = self.idle.pop()
+            if not woken.done():
+                woken.set_result(None)
+                return True
+        return False
+
     def failed(self, now: float, began: float, fault: Failure, *, probe: bool) -> bool:
         """A request that began then did not end well. True where the server has to be left alone as a whole.
 

@@ -195,9 +195,7 @@ class Writer:
         """It is the lane's turn when its owner's is; a worker that has nothing to do is woken, or one more begins."""
         lane.queued, lane.server = True, server.name
         server.push(lane, destination.owner_id)
-        if server.idle:
-            server.idle.pop().set_result(None)
-        elif server.workers < self._limits.workers:
+        if not server.wake() and server.workers < self._limits.workers:
             server.workers += 1
             self._hired.put_nowait(server)
 

@@ -69,13 +69,14 @@ class Bench:
 
 @asynccontextmanager
 async def at_work(bench: Bench) -> AsyncIterator[Bench]:
-    """The workers and the keeper run."""
+    """The workers and the keeper run, and end in order when they are stopped."""
     await bench.writer.start()
     tasks = [asyncio.create_task(loop) for loop in (bench.writer.work(), bench.keeper.run())]
     yield bench
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
 
 
 def balanced(bench: Bench) -> bool:

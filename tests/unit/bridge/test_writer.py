@@ -149,6 +149,20 @@ async def test_a_fault_of_an_adapter_costs_no_line_and_no_worker() -> None:
     assert bench.counters.faults == 1
 
 
+async def test_a_stop_amid_a_request_ends_in_order_while_more_waits_and_another_worker_is_idle() -> None:
+    """The worker that is cancelled leaves its lane to the next one, and that is being cancelled too."""
+    roof, barn = route(), route(BOB_LOGIN)
+    async with at_work(Bench(roof, barn)) as bench:
+        bench.store.faults[roof.inverter_id] = asyncio.Event()
+        bench.send(roof.inverter_id, b"one")
+        bench.send(barn.inverter_id, b"two")
+        await bench.sweep()
+        bench.send(roof.inverter_id, b"three")
+        acknowledged = list(bench.session.acknowledged)
+
+    assert acknowledged == [2]
+
+
 async def test_lines_never_go_to_another_inverters_destination() -> None:
     """Each request carries one inverter's lines and that inverter's own destination."""
     roof, barn = route(), route(BOB_LOGIN)
