@@ -1,6 +1,8 @@
 """What happens on an open page: from sign-up to the first watts, live values, copying, and a life without scripts."""
 
 import re
+import statistics
+import time
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,7 +17,6 @@ from tests.browser.site import PASSWORD, Site
 from tests.visitor import mailed_link, wait_for
 
 pytestmark = pytest.mark.browser
-A_SECOND_MS = 1000
 
 
 def listening(site: Site, page: Page) -> None:
@@ -57,16 +58,16 @@ def test_a_newcomer_walks_from_sign_up_to_first_watts(opened: Opened, site: Site
     listening(site, page)
 
     site.publish(inverter, {}, rung=Rung.LOGIN_ACCEPTED, reading_at=None)
-    expect(page.locator(".step-done")).to_have_count(2, timeout=A_SECOND_MS)
+    expect(page.locator(".step-done")).to_have_count(2)
     site.publish(
         inverter, {}, rung=Rung.TOPIC_RIGHT, reading_at=None,
         refusal="not_json", refusal_detail="The message is no JSON document.", refused_at=datetime.now(UTC),
     )  # fmt: skip
-    expect(page.locator(".step-trouble")).to_contain_text("no JSON document", timeout=A_SECOND_MS)
+    expect(page.locator(".step-trouble")).to_contain_text("no JSON document")
     site.publish(inverter, {"ac_power": 412.0})
-    expect(page.locator(".first-watts")).to_contain_text("412", timeout=A_SECOND_MS)
+    expect(page.locator(".first-watts")).to_contain_text("412")
     site.publish(inverter, {"ac_power": 431.0})
-    expect(page.locator(".first-watts .value")).to_contain_text("431", timeout=A_SECOND_MS)
+    expect(page.locator(".first-watts .value")).to_contain_text("431")
 
     assert re.fullmatch(r"[A-Z2-7]{4}(-[A-Z2-7]{4}){7}", secret)
     assert page.locator("#secret").text_content() == secret
@@ -76,16 +77,21 @@ def test_a_newcomer_walks_from_sign_up_to_first_watts(opened: Opened, site: Site
 
 
 def test_the_open_overview_follows_within_a_second(opened: Opened, site: Site, home: Household) -> None:
-    """Watts of the card, the sum, and the sentence, without a reload."""
+    """Watts of the card, the sum, and the sentence, without a reload; the middle one of three readings."""
     page = opened(home.alice).page(site.url + "/")
     listening(site, page)
     page.evaluate("document.marked = true")
 
-    site.publish(home.garage, {"ac_power": 3210.0, "total_energy": 5000.0})
-    expect(page.locator(f'[data-power="{home.garage}"]')).to_contain_text("3.21", timeout=A_SECOND_MS)
+    took_s = []
+    for watts, shown in ((1230.0, "1.23"), (2340.0, "2.34"), (3210.0, "3.21")):
+        began = time.monotonic()
+        site.publish(home.garage, {"ac_power": watts, "total_energy": 5000.0})
+        expect(page.locator(f'[data-power="{home.garage}"]')).to_contain_text(shown)
+        took_s.append(time.monotonic() - began)
     expect(page.locator(f'[data-verdict="{home.garage}"]')).to_contain_text("3.21\u00a0kW, updated just now")
     expect(page.locator("[data-newest]")).to_contain_text("just now")
 
+    assert statistics.median(took_s) < 1.0
     assert page.evaluate("document.marked")
 
 
@@ -96,7 +102,7 @@ def test_the_open_curve_grows_and_its_values_follow(opened: Opened, site: Site, 
     listening(site, page)
 
     site.publish(home.balcony, {"ac_power": 777.0, "dc_pv1_power": 401.0, "temperature": 44.0})
-    expect(page.locator(f'[data-power="{home.balcony}"]')).to_contain_text("777", timeout=A_SECOND_MS)
+    expect(page.locator(f'[data-power="{home.balcony}"]')).to_contain_text("777")
     expect(page.locator('.meter-list [data-value="dc_pv1_power"]')).to_have_text("401\u00a0W")
     page.get_by_text("All current values").click()
     expect(page.locator('.pairs [data-value="temperature"]')).to_have_text("44\u00a0°C")

