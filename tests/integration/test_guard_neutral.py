@@ -25,7 +25,7 @@ from tests.portal_app import RunningPortal, running_portal
 
 pytestmark = pytest.mark.integration
 
-ROUNDS = 15
+ROUNDS, ATTEMPTS = 15, 3
 # Half as long again, or twenty milliseconds more: an answer that skips a hash or a mail is further away than that.
 _RATIO, _SLACK_S = 1.5, 0.02
 _TOKEN = re.compile(r'(name="_csrf_token" value=")[^"]*')
@@ -48,18 +48,25 @@ def look(answer: httpx.Response, *asked: str) -> tuple[int, str, str]:
 
 
 async def compared(classes: dict[str, Callable[[int], Awaitable[tuple[httpx.Response, str]]]]) -> None:
-    """Ask each class in turns; all answers must look alike, and their medians lie close together."""
-    told = {name: Told(set(), []) for name in classes}
-    for number in range(ROUNDS):
-        for name, ask in classes.items():
-            began = time.perf_counter()
-            answer, asked = await ask(number)
-            told[name].times_s.append(time.perf_counter() - began)
-            told[name].looks.add(look(answer, asked))
-    medians = {name: statistics.median(one.times_s) for name, one in told.items()}
+    """Ask each class in turns; all answers must look alike, and their medians lie close together.
 
-    assert len(set.union(*(one.looks for one in told.values()))) == 1
-    assert max(medians.values()) <= min(medians.values()) * _RATIO + _SLACK_S, medians
+    A busy machine can push them apart once, so it is tried again then; what a class skips it skips each time.
+    """
+    tries = []
+    for attempt in range(ATTEMPTS):
+        told = {name: Told(set(), []) for name in classes}
+        for number in range(attempt * ROUNDS, (attempt + 1) * ROUNDS):
+            for name, ask in classes.items():
+                began = time.perf_counter()
+                answer, asked = await ask(number)
+                told[name].times_s.append(time.perf_counter() - began)
+                told[name].looks.add(look(answer, asked))
+        assert len(set.union(*(one.looks for one in told.values()))) == 1
+        medians = {name: statistics.median(one.times_s) for name, one in told.items()}
+        if max(medians.values()) <= min(medians.values()) * _RATIO + _SLACK_S:
+            return
+        tries.append(medians)
+    raise AssertionError(f"the answers' times tell the classes apart: {tries}")
 
 
 async def unlimited(portal: RunningPortal) -> None:
