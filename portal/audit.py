@@ -57,6 +57,7 @@ class Action(StrEnum):
     GRANT_TAKEN = "grant.taken"
     INVITATION_SENT = "invitation.sent"
     INVITATION_REVOKED = "invitation.revoked"
+    INVITATION_DECLINED = "invitation.declined"
     OWNER_HANDED_OVER = "owner.handed_over"
     OWNER_CHANGED = "owner.changed"
     SITE_MADE = "site.made"

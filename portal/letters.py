@@ -187,6 +187,12 @@ def looks_now(base_url: str, owner_id: UUID, email: str, *, language: str = "") 
     return _letter("looks_now", N_("Your invitation was accepted"), language, email=email, link=link)
 
 
+def declined(base_url: str, owner_id: UUID, email: str, *, language: str = "") -> Letter:
+    """The notice to whoever has invited somebody that the answer is no."""
+    link = f"{base_url}/homes/{owner_id}/people"
+    return _letter("declined", N_("Your invitation was declined"), language, email=email, link=link)
+
+
 def noticed(base_url: str, title: str, tellings: Sequence[object], *, language: str = "") -> Letter:
     """What an owner should know: ``tellings`` are those of ``portal.notices``, of one kind, in that language."""
     return _letter("notice", title, language, base_url=base_url, tellings=tellings)

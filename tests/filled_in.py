@@ -217,6 +217,7 @@ _FORMS: dict[str, Typed] = {
     "POST /inverters/{inverter_id:uuid}/logins/let-speak": _quarantined,
     "GET /invitation": _invited,
     "POST /invitation/accept": _invited,
+    "POST /invitation/decline": _invited,
     "POST /invitation/join": _joining,
     "POST /homes/{owner_id:uuid}/hand-over": _inviting,
     "POST /homes/{owner_id:uuid}/invite": _inviting,

@@ -4,6 +4,7 @@ from tests.control import INTEGRATION, control
 
 HAND_OVER_TESTS = f"{INTEGRATION}test_hand_over.py::test_"
 GUARDS = f"{INTEGRATION}test_hand_over_guards.py::test_"
+DECLINED = f"{INTEGRATION}test_declined.py::test_"
 READERS_TESTS = f"{INTEGRATION}test_readers.py::test_"
 
 SHARING = (
@@ -27,6 +28,27 @@ SHARING = (
         "Invitation.accepted_at.is_(None) & ",
         "",
         f"{READERS_TESTS}a_used_link_does_not_bring_a_look_back",
+    ),
+    control(
+        "an invitation that was declined works no more",
+        "portal.sharing.inviting",
+        " & Invitation.declined_at.is_(None)",
+        "",
+        f"{DECLINED}who_says_no_gets_nothing_and_the_inviter_is_told",
+    ),
+    control(
+        "nobody says no for somebody else",
+        "portal.sharing.accepting",
+        "if account and email_key(account[1]) != row.email_key:",
+        "if False:",
+        f"{DECLINED}no_is_said_by_whom_it_is_meant_for",
+    ),
+    control(
+        "whom somebody invited in vain is told to him alone",
+        "portal.sharing.service",
+        "Invitation.invited_by == account_id, ",
+        "",
+        f"{DECLINED}a_stranger_is_told_nothing_of_who_said_no",
     ),
     *(
         control(

@@ -37,6 +37,7 @@ SAYINGS: dict[str, str] = {
     Action.GRANT_TAKEN: N_("Access taken"),
     Action.INVITATION_SENT: N_("Invitation sent"),
     Action.INVITATION_REVOKED: N_("Invitation withdrawn"),
+    Action.INVITATION_DECLINED: N_("Invitation declined"),
     Action.OWNER_HANDED_OVER: N_("Home handed over to its new owner"),
     Action.OWNER_CHANGED: N_("Installation changed"),
     Action.SITE_MADE: N_("Site made"),

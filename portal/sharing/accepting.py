@@ -1,7 +1,7 @@
-"""The other side of an invitation: what its link offers, and accepting it, with an account or without one. No HTTP.
+"""The other side of an invitation: what its link offers, accepting it with an account or without one, and declining it.
 
 Accepting a hand-over re-grants the home and moves nothing: organisation, buckets, inverters and logins stay what they
-are. Whoever has handed it over keeps at most a look that ends (``portal.inverters.grants``).
+are. Whoever has handed it over keeps at most a look that ends (``portal.inverters.grants``). No HTTP.
 """
 
 from dataclasses import dataclass
@@ -139,6 +139,32 @@ async def join(
     return await _give(session, account, row, links=links, now=now, new_account=True, **details)
 
 
+async def decline(
+    session: AsyncSession, token: str, *, account: tuple[UUID, str] | None, links: MailedLinks, now: datetime
+) -> None:
+    """No, thank you: nothing changes, the link is used up and whoever sent it is told.
+
+    ``account`` is the id and the address of who is signed in; without one the link is proof enough. Raises ``Spent``
+    and ``SomebodyElse``.
+    """
+    row = await _good(session, token, key=links.key, now=now)
+    if account and email_key(account[1]) != row.email_key:
+        raise SomebodyElse
+    row = await _used(session, row, now, declined_at=now)
+    inviter = await session.get_one(Account, row.invited_by)
+    told = letters.declined(links.base_url, row.owner_id, row.email, language=inviter.language)
+    await owe(session, inviter.email, told, sealer=links.sealer, now=now, always=True)
+    await audit.record(
+        session,
+        Action.INVITATION_DECLINED,
+        subject=f"invitation:{row.id}",
+        actor=account[0] if account else audit.NOBODY,
+        owner_id=row.owner_id,
+        details={"role": row.role},
+        now=now,
+    )
+
+
 def _makes_room(known: Account) -> bool:
     """Nobody has shown that the address is his, and no administrator keeps him out."""
     return known.verified_at is None and known.disabled_at is None
@@ -155,8 +181,8 @@ async def _good(session: AsyncSession, token: str, *, key: str, now: datetime) -
     return row
 
 
-async def _used(session: AsyncSession, row: Invitation, now: datetime) -> Invitation:
-    """Use the link up. Raises ``Spent``.
+async def _used(session: AsyncSession, row: Invitation, now: datetime, **answer: datetime) -> Invitation:
+    """Use the link up: it is accepted, if ``answer`` names nothing else. Raises ``Spent``.
 
     Whoever else accepts something of this home waits at its row, and then finds what became of it. Accounts before
     homes, as where an account is erased, so that nobody waits crosswise.
@@ -165,7 +191,7 @@ async def _used(session: AsyncSession, row: Invitation, now: datetime) -> Invita
     await session.execute(inviter.with_for_update(read=True, key_share=True))
     await session.execute(select(Owner.id).where(Owner.id == row.owner_id).with_for_update(key_share=True))
     use = update(Invitation).where(Invitation.id == row.id, Invitation.token_hash == row.token_hash, waiting(now))
-    if (await session.execute(use.values(accepted_at=now).returning(Invitation.id))).first() is None:
+    if (await session.execute(use.values(answer or {"accepted_at": now}).returning(Invitation.id))).first() is None:
         raise Spent
     if row.invited_by is None or not await may_invite(session, row.invited_by, row.owner_id, Role(row.role), now):
         raise Spent

@@ -51,8 +51,8 @@ class NewOwner(_Form):
     days: Annotated[str, _one_of(KEEPING)]
 
 
-class Accepted(_Form):
-    """The button on the page that an invitation leads to."""
+class Answered(_Form):
+    """A button on the page that an invitation leads to: yes, or no."""
 
     token: str = Field(max_length=100, repr=False)
 

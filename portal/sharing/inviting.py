@@ -123,7 +123,8 @@ async def revoke(session: AsyncSession, account_id: UUID, owner_id: UUID, invita
 
 def waiting(now: datetime) -> ColumnElement[bool]:
     """Invitations that somebody can still accept."""
-    return Invitation.accepted_at.is_(None) & Invitation.revoked_at.is_(None) & (Invitation.expires_at > now)
+    unanswered = Invitation.accepted_at.is_(None) & Invitation.declined_at.is_(None)
+    return unanswered & Invitation.revoked_at.is_(None) & (Invitation.expires_at > now)
 
 
 def _home(account_id: UUID, owner_id: UUID, role: Role, now: datetime) -> Select[UUID]:

@@ -1,4 +1,4 @@
-"""The page that an invitation's mail leads to, and its two buttons. HTTP only.
+"""The page that an invitation's mail leads to, and its buttons. HTTP only.
 
 Looking changes nothing. Who has an account logs in and accepts; who has none chooses a password, for the link has
 proved the address already.
@@ -21,7 +21,7 @@ from portal.homes.service import called
 from portal.parts import parts_of
 from portal.sharing import accepting
 from portal.sharing.accepting import HasAccount, Offer, SomebodyElse, Spent, Taken
-from portal.sharing.forms import Accepted, Joined
+from portal.sharing.forms import Answered, Joined
 from portal.submitted import EMPTY, Submitted, check, submitted
 from portal.templating import page, see_other
 from schema.database import reading
@@ -42,7 +42,7 @@ async def offered(request: AnyRequest, token: FromQuery[str] = "") -> Template:
 async def accept(request: VisitorRequest) -> Template | Redirect:
     """The account that is signed in takes it, if its address is the invited one."""
     parts = parts_of(request)
-    typed = check(Accepted, await submitted(request))
+    typed = check(Answered, await submitted(request))
     if isinstance(typed, Submitted):
         return _spent(request)
     try:
@@ -89,6 +89,31 @@ async def join(request: AnyRequest) -> Template | Redirect:
     return see_other(_there(taken), cookies=cookies)
 
 
+@post(f"{_PAGE}/decline", middleware=[limits.TOKENS])
+async def decline(request: AnyRequest) -> Template | Redirect:
+    """No, thank you. It takes no account: whoever reads the mail may say so."""
+    parts, visitor = parts_of(request), request.scope.get("user")
+    typed = check(Answered, await submitted(request))
+    if isinstance(typed, Submitted):
+        return _spent(request)
+    account = (visitor.account_id, visitor.email) if visitor else None
+    try:
+        async with parts.sessions.begin() as session:
+            await accepting.decline(session, typed.token, account=account, links=parts.links, now=parts.now())
+    except Spent:
+        return _spent(request)
+    except SomebodyElse:
+        return await _offer_page(request, typed.token, EMPTY, status=409)
+    parts.mailer.wake()
+    return see_other(f"{_PAGE}/declined")
+
+
+@get(f"{_PAGE}/declined")
+async def declined(request: AnyRequest) -> Template:
+    """That was all; it names nobody, so it is the same for everybody."""
+    return page(request, "sharing/declined.html")
+
+
 async def _offer(request: AnyRequest, token: str) -> Offer | None:
     parts = parts_of(request)
     async with reading(parts.sessions) as session:
@@ -126,5 +151,5 @@ def _there(taken: Taken) -> str:
     return f"/homes/{taken.owner_id}/people" if taken.role is Role.OWNER else "/"
 
 
-OPEN = [offered, join]
+OPEN = [offered, join, decline, declined]
 SIGNED_IN = [accept]

@@ -9,8 +9,9 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Delete, delete, func, select
+from sqlalchemy import Delete, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from portal import audit
 from portal.audit import Action
@@ -59,7 +60,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What its owner, or the installer of a site, sees about who may see it. ``open`` are invitations that wait."""
+    """What its owner, or the installer of a site, sees about who may see it.
+
+    ``open`` are invitations that wait; ``declined`` those that whoever asks has sent and was told no.
+    """
 
     id: UUID
     name: str
@@ -67,6 +71,7 @@ class Home:
     zone: ZoneInfo
     people: Sequence[Person]
     open: Sequence[Invitation]
+    declined: Sequence[Invitation]
     secrets: Sequence[Known]
 
 
@@ -119,6 +124,7 @@ async def home(session: AsyncSession, account_id: UUID, owner_id: UUID, now: dat
         zone=zone_named(owner.time_zone),
         people=sorted(people, key=lambda person: person.role != Role.OWNER),
         open=(await session.scalars(asked)).all(),
+        declined=await _declined(session, account_id, owner_id),
         secrets=() if is_site else await _known(session, account_id, owner_id),
     )
 
@@ -165,6 +171,19 @@ async def _ended(session: AsyncSession, gone: Delete, account_id: UUID, owner_id
         now=now,
     )
     return True
+
+
+async def _declined(session: AsyncSession, account_id: UUID, owner_id: UUID) -> Sequence[Invitation]:
+    """The newest first, until they are swept; an address that was invited again is not named."""
+    later = aliased(Invitation)
+    again = exists().where(
+        later.owner_id == owner_id,
+        later.email_key == Invitation.email_key,
+        later.created_at > Invitation.created_at,
+    )
+    mine = (Invitation.owner_id == owner_id, Invitation.invited_by == account_id, Invitation.declined_at.is_not(None))
+    statement = select(Invitation).where(*mine, ~again).order_by(Invitation.declined_at.desc())
+    return (await session.scalars(statement)).all()
 
 
 async def _known(session: AsyncSession, account_id: UUID, owner_id: UUID) -> Sequence[Known]:

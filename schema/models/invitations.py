@@ -11,7 +11,8 @@ from schema.models.owners import Role
 
 
 class Invitation(WithId):
-    """A one-time link bound to an address. Only its keyed hash is kept; the UPDATE that uses it sets ``accepted_at``.
+    """A one-time link bound to an address. Only its keyed hash is kept; the UPDATE that uses it sets ``accepted_at``
+    or ``declined_at``.
 
     ``role`` is what the invited account gets at ``owner_id``: OWNER is a hand-over, READER a share. ``grant_until``
     ends that grant, ``keep_until`` is how long who hands over keeps looking; both empty for none. ``sent_at`` is when
@@ -34,3 +35,4 @@ class Invitation(WithId):
     accepted_at: Mapped[datetime | None]
     accepted_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id", ondelete="SET NULL"))
     revoked_at: Mapped[datetime | None]
+    declined_at: Mapped[datetime | None]

@@ -55,6 +55,7 @@ NOT_DEAR = {
     "/inverters/{inverter_id:uuid}/serial/ask": "its holder answers, with the password",
     "/inverters/{inverter_id:uuid}/serial/change": ORDINARY,
     "/invitation/accept": LINK,
+    "/invitation/decline": LINK,
     "/invitation/join": LINK,
     "/login": OPEN,
     "/login/code": OPEN,
