@@ -193,6 +193,11 @@ def declined(base_url: str, owner_id: UUID, email: str, *, language: str = "") -
     return _letter("declined", N_("Your invitation was declined"), language, email=email, link=link)
 
 
+def looks_no_longer(base_url: str, owner: str, *, language: str = "") -> Letter:
+    """The notice to a reader that ``owner``, an address, has ended the look. It says no word that the owner wrote."""
+    return _letter("looks_no_longer", N_("You can look no longer"), language, owner=owner, link=f"{base_url}/homes")
+
+
 def noticed(base_url: str, title: str, tellings: Sequence[object], *, language: str = "") -> Letter:
     """What an owner should know: ``tellings`` are those of ``portal.notices``, of one kind, in that language."""
     return _letter("notice", title, language, base_url=base_url, tellings=tellings)

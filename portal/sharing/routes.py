@@ -117,8 +117,11 @@ async def revoke(request: VisitorRequest, owner_id: FromPath[UUID], grant_id: Fr
     """Somebody may look no longer, from his next request on."""
     parts = parts_of(request)
     async with parts.sessions.begin() as session:
-        if not await service.revoke(session, request.user.account_id, owner_id, grant_id, parts.now()):
+        if not await service.revoke(
+            session, request.user.account_id, owner_id, grant_id, links=parts.links, now=parts.now()
+        ):
             raise NotFoundException
+    parts.mailer.wake()
     return see_other(f"/homes/{owner_id}/people")
 
 

@@ -13,12 +13,14 @@ from sqlalchemy import Delete, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from portal import audit
+from portal import audit, letters
+from portal.accounts.links import MailedLinks
 from portal.audit import Action
 from portal.dashboard.days import zone_named
 from portal.homes.service import called
 from portal.inverters.grants import acts_for, holds, homes_of, in_progress
 from portal.logins.service import secrets_seen_by_others
+from portal.mail import owe
 from portal.sharing.inviting import waiting
 from schema.models import Account, Feed, Grant, Inverter, Invitation, Owner, Role
 
@@ -129,9 +131,12 @@ async def home(session: AsyncSession, account_id: UUID, owner_id: UUID, now: dat
     )
 
 
-async def revoke(session: AsyncSession, account_id: UUID, owner_id: UUID, grant_id: UUID, now: datetime) -> bool:
-    """End somebody's look at once: open pages of his hear nothing more. False where the account may not, or there is
-    none. No owner is put out by another one.
+async def revoke(
+    session: AsyncSession, account_id: UUID, owner_id: UUID, grant_id: UUID, *, links: MailedLinks, now: datetime
+) -> bool:
+    """End somebody's look at once: open pages of his hear nothing more, and he is told by mail.
+
+    False where the account may not, or there is none. No owner is put out by another one.
     """
     gone = delete(Grant).where(
         Grant.id == grant_id,
@@ -139,7 +144,14 @@ async def revoke(session: AsyncSession, account_id: UUID, owner_id: UUID, grant_
         Grant.owner_id.in_(homes_of(account_id, now)),
         Grant.role != Role.OWNER,
     )
-    return await _ended(session, gone, account_id, owner_id, now)
+    reader_id = await _ended(session, gone, account_id, owner_id, now)
+    if reader_id is None:
+        return False
+    if not await _looks(session, reader_id, owner_id, now):
+        owner, reader = await session.get_one(Account, account_id), await session.get_one(Account, reader_id)
+        told = letters.looks_no_longer(links.base_url, owner.email, language=reader.language)
+        await owe(session, reader.email, told, sealer=links.sealer, now=now, always=True)
+    return True
 
 
 async def leave(session: AsyncSession, account_id: UUID, owner_id: UUID, now: datetime) -> bool:
@@ -154,23 +166,31 @@ async def leave(session: AsyncSession, account_id: UUID, owner_id: UUID, now: da
         Grant.role != Role.OWNER,
         Grant.owner_id.not_in(sites),
     )
-    return await _ended(session, gone, account_id, owner_id, now)
+    return await _ended(session, gone, account_id, owner_id, now) is not None
 
 
-async def _ended(session: AsyncSession, gone: Delete, account_id: UUID, owner_id: UUID, now: datetime) -> bool:
+async def _looks(session: AsyncSession, account_id: UUID, owner_id: UUID, now: datetime) -> bool:
+    """Whether it still sees the home, by another grant."""
+    other = select(Grant.id).where(Grant.account_id == account_id, Grant.owner_id == owner_id, holds(now))
+    return (await session.execute(other)).first() is not None
+
+
+async def _ended(session: AsyncSession, gone: Delete, account_id: UUID, owner_id: UUID, now: datetime) -> UUID | None:
+    """Whose grant it was; None where there is none."""
     rows = (await session.execute(gone.returning(Grant.account_id, Grant.role))).all()
     if not rows:
-        return False
+        return None
+    who: UUID = rows[0].account_id
     await audit.record(
         session,
         Action.GRANT_TAKEN,
         subject=audit.owner(owner_id),
         actor=account_id,
         owner_id=owner_id,
-        details={"account": str(rows[0].account_id), "roles": sorted(row.role for row in rows)},
+        details={"account": str(who), "roles": sorted(row.role for row in rows)},
         now=now,
     )
-    return True
+    return who
 
 
 async def _declined(session: AsyncSession, account_id: UUID, owner_id: UUID) -> Sequence[Invitation]:

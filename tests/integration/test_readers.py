@@ -119,6 +119,22 @@ async def test_a_look_has_an_end_and_a_reader_can_leave(cast: Cast) -> None:
     assert [str(mail["Subject"]) for mail in cast.portal.bag.to(cast.alice.email)] == ["Your invitation was accepted"]
 
 
+async def test_whose_look_is_ended_is_told_once(cast: Cast) -> None:
+    """By whom, in a mail that says nothing which the owner has written; who leaves by himself gets none."""
+    aunt = await looking(cast)
+    grant = await grant_of(cast, aunt)
+    ended = [(await cast.alice.post(f"/homes/{cast.home}/people/{grant}/revoke")).status_code for _ in range(2)]
+    await cast.ines.post(f"/homes/{cast.home}/leave")
+    await cast.portal.mail_sent()
+    told = [mail for mail in cast.portal.bag.to(AUNT) if mail["Subject"] == "You can look no longer"]
+
+    assert ended == [303, 404]
+    assert len(told) == 1
+    assert "alice@example.org" in str(told[0])
+    assert "Roof" not in str(told[0])
+    assert not cast.portal.bag.to(cast.ines.email)
+
+
 async def test_a_used_link_does_not_bring_a_look_back(cast: Cast) -> None:
     """Whoever was shut out has the mail still."""
     token = await invited(cast.portal, cast.alice, cast.home, cast.bob.email, way="invite", days="0")
