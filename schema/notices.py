@@ -12,6 +12,7 @@ take these ``details``, and do without where one is missing:
 | quarantined | login | ``why``: the kind of notice it came from |
 | serial_freed | inverter | ``serial`` |
 | bucket_renewed, token_renewed | inverter | |
+| store_moved | inverter | ``days`` the old place stays |
 | handed_over | | |
 """
 

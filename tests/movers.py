@@ -11,8 +11,9 @@ from uuid import UUID
 
 import aiohttp
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from portal import audit
 from portal.provisioner import erased_rows, saga
 from portal.provisioner.backoff import Backoff
 from portal.provisioner.erasing import Erasing
@@ -20,7 +21,7 @@ from portal.provisioner.making import Making
 from portal.provisioner.moving import Moving
 from portal.provisioner.remains import Remains
 from schema.database import reading
-from schema.models import InverterMove, MoveState, MoveWish, OwnerMove
+from schema.models import InverterMove, MoveState, MoveWish, Notice, NoticeKind, OwnerMove
 from schema.timeseries.port import Destination, Source
 from schema.timeseries.stores import open_copier
 from tests.estate import KEEPING, SEALER, Estate, Held, InInflux, estate
@@ -77,6 +78,20 @@ class Movers:
                     started_at=now, updated_at=now,
                 )
             )  # fmt: skip
+
+    async def token_read(self, held: Held) -> None:
+        """An outside program has asked for the inverter's write token."""
+        async with self.place.sessions.begin() as session:
+            await audit.record(
+                session, audit.Action.TOKEN_READ, subject=audit.inverter(held.inverter_id), actor=audit.SYSTEM,
+                owner_id=held.owner_id, now=self.place.now,
+            )  # fmt: skip
+
+    async def told_of_moves(self) -> list[UUID | None]:
+        """The inverters whose owners read that programs need another token."""
+        async with reading(self.place.sessions) as session:
+            told = select(Notice.inverter_id).where(Notice.kind == NoticeKind.STORE_MOVED)
+            return list((await session.scalars(told)).all())
 
     async def wish(self, owner_id: UUID, wish: MoveWish) -> None:
         """As the command writes it."""

@@ -95,6 +95,21 @@ def _token_renewed(_login: str, _details: Details) -> str:
     return _("A key to its place in the store had stopped working and was replaced. No reading was lost.")
 
 
+def _store_moved(_login: str, details: Details) -> str:
+    said = _(
+        "Its readings have moved to another server: url, org_id, bucket_id and token of /influx_token are others now."
+    )
+    days = details.get("days")
+    if not isinstance(days, int):
+        return said
+    until = ngettext(
+        "What is written to the old place is still fetched for %(num)s day.",
+        "What is written to the old place is still fetched for %(num)s days.",
+        days,
+    )
+    return f"{said} {until}"
+
+
 def _handed_over(_login: str, _details: Details) -> str:
     return _("This home was handed over to you. Whoever set it up has seen the secrets of its logins.")
 
@@ -142,6 +157,14 @@ _SAYINGS: dict[str, Saying] = {
         N_("Make new secrets"),
         _handed_over,
         N_("Make a new one for each login and enter it in its program: then nobody else can publish in your name."),
+    ),
+    NoticeKind.STORE_MOVED: Saying(
+        N_("Programs that write by themselves need a new token"),
+        _store_moved,
+        N_(
+            "Let each program that writes with a token of its own ask /influx_token again. What publishes over MQTT "
+            "needs nothing."
+        ),
     ),
     NoticeKind.TOKEN_RENEWED: Saying(
         N_("A key of the store was replaced"),

@@ -30,7 +30,7 @@ _MOST = 20
 # These stand until their owner has read them, or until the quarantine ends: they happen once.
 _LASTING = (
     *(NoticeKind.QUARANTINED, NoticeKind.SERIAL_FREED, NoticeKind.BUCKET_RENEWED, NoticeKind.TOKEN_RENEWED),
-    NoticeKind.HANDED_OVER,
+    *(NoticeKind.HANDED_OVER, NoticeKind.STORE_MOVED),
 )
 _LOGINS_PAGE = (NoticeKind.FLAPPING, NoticeKind.FAILED_LOG_INS, NoticeKind.QUARANTINED)
 

@@ -15,8 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from portal import audit
 from portal.audit import Action
 from portal.provisioner import move
+from schema import notices
 from schema.changes import registry_changed
-from schema.models import Inverter, InverterMove, MoveState, MoveWish, OwnerMove, OwnerPlacement, Placement
+from schema.models import (
+    AuditEntry,
+    Inverter,
+    InverterMove,
+    MoveState,
+    MoveWish,
+    NoticeKind,
+    OwnerMove,
+    OwnerPlacement,
+    Placement,
+)
 from schema.models import PlacementState as State
 
 _HOME = ("server", "org_id", "read_authorization_id", "read_token_sealed")
@@ -121,6 +132,7 @@ async def switch(session: AsyncSession, owner_id: UUID, compared: Collection[UUI
     row.state, row.updated_at, row.last_error = MoveState.SWITCHED, now, ""
     await _forget_half_made(session, owner_id)
     await note(session, Action.OWNER_MOVED, owner_id, now, before=old, after=new)
+    await _tell_of_outsiders(session, owner_id, now)
     return True
 
 
@@ -153,6 +165,23 @@ async def _erasing(session: AsyncSession, owner_id: UUID) -> bool:
     statement = select(Placement.inverter_id).join(Inverter, Inverter.id == Placement.inverter_id)
     leaving = statement.where(Inverter.owner_id == owner_id, Placement.state == State.ERASING)
     return (await session.execute(leaving)).first() is not None
+
+
+async def _tell_of_outsiders(session: AsyncSession, owner_id: UUID, now: datetime) -> None:
+    """Programs that have fetched a write token go on writing into the old place: his inverters' notices say so."""
+    read = select(AuditEntry.subject).where(AuditEntry.owner_id == owner_id, AuditEntry.action == Action.TOKEN_READ)
+    subjects = set(await session.scalars(read.distinct()))
+    in_use = select(Inverter.id).where(Inverter.owner_id == owner_id, Inverter.deleted_at.is_(None))
+    for inverter_id in (await session.scalars(in_use.order_by(Inverter.id))).all():
+        if audit.inverter(inverter_id) in subjects:
+            await notices.note(
+                session,
+                NoticeKind.STORE_MOVED,
+                owner_id=owner_id,
+                inverter_id=inverter_id,
+                now=now,
+                details={"days": move.GRACE.days},
+            )
 
 
 async def _forget_half_made(session: AsyncSession, owner_id: UUID) -> None:

@@ -22,6 +22,7 @@ class NoticeKind(StrEnum):
     SERIAL_FREED = "serial_freed"
     BUCKET_RENEWED = "bucket_renewed"
     HANDED_OVER = "handed_over"
+    STORE_MOVED = "store_moved"
     TOKEN_RENEWED = "token_renewed"  # noqa: S105  # the name of a notice
 
 

@@ -113,6 +113,20 @@ async def test_new_readings_go_on_into_the_first_place_until_the_switch(there: M
     assert await there.shown(held) == there.written[held.inverter_id]
 
 
+async def test_whoever_keeps_a_token_is_told_of_the_move_once_it_is_done(there: Movers) -> None:
+    """Of the inverters whose write token a program has fetched, and not before the two places have changed sides."""
+    held = await there.settled()
+    quiet = await there.place.inverter(held.owner_id)
+    await there.place.provisioner().turn()
+    await there.token_read(held)
+    before = await there.told_of_moves()
+    await there.ask(held.owner_id)
+    await there.settle()
+
+    assert (before, await there.told_of_moves()) == ([], [held.inverter_id])
+    assert quiet.inverter_id != held.inverter_id
+
+
 async def placed(there: Movers, held: Held) -> bool:
     """Whether the bridge has a place for the inverter's readings; without one it keeps them in its spool."""
     async for records in every_login(there.place.sessions):

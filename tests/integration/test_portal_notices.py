@@ -30,6 +30,7 @@ DETAILS: dict[NoticeKind, dict[str, Any]] = {
     NoticeKind.BUCKET_RENEWED: {},
     NoticeKind.TOKEN_RENEWED: {},
     NoticeKind.HANDED_OVER: {},
+    NoticeKind.STORE_MOVED: {"days": 7},
 }
 
 
@@ -168,6 +169,20 @@ async def test_a_kind_is_mailed_once_a_day_and_only_when_it_happened_again(cast:
 
     flapping, clock = "Two programs use one login", "A clock is wrong"
     assert days == [[flapping], [clock], [flapping], []]
+
+
+async def test_a_move_is_told_where_programs_keep_a_token(cast: Cast) -> None:
+    """By one mail and on the inverter's page until it was read, in the words of /influx_token; a reader needs none."""
+    await note(cast, NoticeKind.STORE_MOVED, inverter_id=cast.roof)
+    told = await mails(cast)
+    cast.portal.clock.go(days=20)
+    await cast.alice.log_in()
+    page = (await cast.alice.get(f"/inverters/{cast.roof}")).text
+
+    assert told == ["Programs that write by themselves need a new token"]
+    assert "still fetched for 7 days" in page
+    assert all(word in page for word in ("url", "org_id", "bucket_id", "token", "/influx_token"))
+    assert "/influx_token" not in (await cast.ines.get(f"/inverters/{cast.roof}")).text
 
 
 async def test_a_mail_is_in_its_readers_language_and_leads_to_the_page(cast: Cast) -> None:
