@@ -19,6 +19,7 @@ from portal.accounts.service import OWNER_NAME
 from portal.audit import Action, Actor
 from portal.inverters.grants import holds, in_progress
 from portal.mail import owe
+from portal.serials.freeing import others_may_claim
 from schema.changes import registry_changed
 from schema.models import (
     Account,
@@ -125,6 +126,9 @@ async def _close_home(session: AsyncSession, owner_id: UUID, now: datetime) -> S
     revoke = update(Login).where(Login.owner_id == owner_id, Login.revoked_at.is_(None)).values(revoked_at=now)
     names = (await session.scalars(revoke.returning(Login.name))).all()
     inverters = select(Inverter.id).where(Inverter.owner_id == owner_id)
+    held = select(Inverter).where(Inverter.owner_id == owner_id, Inverter.active_serial.is_not(None))
+    for one in await session.scalars(held.order_by(Inverter.id)):
+        await others_may_claim(session, one.serial, but=one.id)
     await session.execute(update(Feed).where(Feed.inverter_id.in_(inverters)).values(claim_state=ClaimState.RELEASED))
     gone = update(Inverter).where(Inverter.owner_id == owner_id)
     await session.execute(gone.values(name=INVERTER_NAME, active_serial=None, erase_after=now))

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from bridge.edges.claiming import activate
 from bridge.routes import Claim
+from portal.accounts.sweeper import Sweeper
 from schema.models import (
     ClaimState,
     FormerSerial,
@@ -66,6 +67,20 @@ async def test_what_was_given_away_stays_to_be_read_and_its_serial_is_free(cast:
     async with cast.portal.parts.sessions() as session:
         kept = (await session.scalars(select(FormerSerial))).one()
     assert (kept.inverter_id, kept.serial, kept.why) == (cast.roof, SERIAL, SerialEnd.GIVEN_AWAY)
+
+
+async def test_whose_holder_has_left_for_good_may_be_claimed(cast: Cast) -> None:
+    """Alice's account is deleted: Bob's next reading takes the serial, and nobody has to settle what nobody contests."""
+    await has_spoken(cast, cast.roof)
+    bobs = await cast.bob.add_inverter("Bought", SERIAL)
+    await has_spoken(cast, bobs, ClaimState.DISPUTED)
+
+    await cast.alice.post("/account/delete", sure="yes")
+    cast.portal.clock.go(days=7, seconds=1)
+    await Sweeper(cast.portal.parts.sessions, cast.portal.clock).sweep()
+
+    assert await state_of(cast, cast.roof) == (None, [ClaimState.RELEASED], False)
+    assert await state_of(cast, bobs) == (None, [ClaimState.PENDING], True)
 
 
 async def test_a_new_login_takes_a_device_back_into_use(cast: Cast) -> None:
