@@ -70,7 +70,7 @@ async def test_what_was_given_away_stays_to_be_read_and_its_serial_is_free(cast:
 
 
 async def test_whose_holder_has_left_for_good_may_be_claimed(cast: Cast) -> None:
-    """Alice's account is deleted: Bob's next reading takes the serial, and nobody has to settle what nobody contests."""
+    """Alice's account is deleted: Bob's next reading takes the serial, and nobody has to settle anything."""
     await has_spoken(cast, cast.roof)
     bobs = await cast.bob.add_inverter("Bought", SERIAL)
     await has_spoken(cast, bobs, ClaimState.DISPUTED)
