@@ -7,18 +7,22 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from portal.admin.claims import settling
 from portal.admin.claims.settling import NothingToSettle
 from schema.changes import registry_version
 from schema.database import reading
+from schema.models import ClaimState, Feed, Inverter
 from tests.administration import counted, dispute, entries, inverter, login_of, states
 from tests.people import Cast, the_cast
 from tests.portal_app import running_portal
+from tests.sharing import home_of, made_site
 
 pytestmark = pytest.mark.integration
 LIST = "/admin/claims"
 SERIAL = "2788888888"
+SITE_SERIAL = "2755000000"
 ONE = f"{LIST}/{SERIAL}"
 
 
@@ -79,6 +83,25 @@ async def test_a_decision_for_either_side_is_whole(cast: Cast, *, for_alice: boo
     assert [mail["Subject"] for mail in portal.bag.to(f"{against}@example.org")] == ["A serial is somebody else's"]
     assert "No serial is contested" in (await cast.ada.get(LIST)).text
     assert SERIAL in (await cast.ada.get(f"{LIST}?state=settled")).text
+
+
+async def test_who_installs_a_site_is_seen_and_told_like_an_owner(cast: Cast) -> None:
+    """Nobody owns the site yet: what is decided about its device is Ines's business."""
+    portal = cast.portal
+    site, (barn,) = await made_site(portal, cast.ines)
+    hers = await cast.alice.add_inverter("Her roof", SITE_SERIAL)
+    async with portal.parts.sessions.begin() as session:
+        await session.execute(update(Feed).where(Feed.inverter_id == hers).values(claim_state=ClaimState.ACTIVE))
+        await session.execute(update(Feed).where(Feed.inverter_id == barn).values(claim_state=ClaimState.DISPUTED))
+        await session.execute(update(Inverter).where(Inverter.id == hers).values(active_serial=SITE_SERIAL))
+    page = (await cast.ada.get(f"{LIST}/{SITE_SERIAL}")).text
+
+    answer = await cast.ada.post(f"{LIST}/{SITE_SERIAL}/settle", inverter=str(barn))
+    await portal.mail_sent()
+
+    assert (answer.status_code, cast.ines.email in page) == (303, True)
+    assert [mail["Subject"] for mail in portal.bag.to(cast.ines.email)] == ["A serial is yours"]
+    assert await home_of(portal, barn) == site
 
 
 async def test_a_decision_can_be_turned_round_later(cast: Cast) -> None:

@@ -96,14 +96,16 @@ async def claimants(session: AsyncSession, serial: str) -> Sequence[tuple[Invert
 
 
 async def people(session: AsyncSession, owner_id: UUID) -> Sequence[Person]:
-    """Everybody who is an owner there."""
+    """Everybody who is an owner there; of a site that nobody owns yet, whoever installs it."""
     statement = (
-        select(Account.id, Account.email, Account.language)
+        select(Account.id, Account.email, Account.language, Grant.role)
         .join(Grant, Grant.account_id == Account.id)
-        .where(Grant.owner_id == owner_id, Grant.role == Role.OWNER)
+        .where(Grant.owner_id == owner_id, Grant.role.in_((Role.OWNER, Role.INSTALLER)))
         .order_by(Account.email_key)
     )
-    return [Person(row.id, row.email, row.language) for row in await session.execute(statement)]
+    rows = (await session.execute(statement)).all()
+    owners = [row for row in rows if row.role == Role.OWNER]
+    return [Person(row.id, row.email, row.language) for row in owners or rows]
 
 
 async def _side(session: AsyncSession, inverter: Inverter, states: Sequence[ClaimState], row: LiveRow | None) -> Side:
