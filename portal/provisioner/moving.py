@@ -56,7 +56,7 @@ class Moving:
         self._copier = copier
         self._ways = Ways(sealer)
         self._retention_s = retention_s
-        self._old = OldPlaces(sessions, remains, copier, self._ways, retention_s=retention_s, now=now)
+        self._old = OldPlaces(sessions, making, remains, copier, self._ways, retention_s=retention_s, now=now)
         self._now = now
         self._backoff = backoff
 

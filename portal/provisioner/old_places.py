@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from portal.provisioner import copying, moved_rows
 from portal.provisioner.attempts import NotYet
+from portal.provisioner.making import Making
 from portal.provisioner.moved_rows import Pair
 from portal.provisioner.remains import Remains
 from portal.provisioner.ways import Ways
@@ -26,11 +27,15 @@ FOLLOW_EVERY = timedelta(hours=1)
 
 
 class OldPlaces:
-    """``remains`` by server. Every method raises ``StoreError``, or ``NotYet`` where a server is named nowhere."""
+    """``making`` and ``remains`` by server.
+
+    Every method raises ``StoreError``, or ``NotYet`` where a server is named nowhere.
+    """
 
     def __init__(
         self,
         sessions: Sessions,
+        making: Mapping[str, Making],
         remains: Mapping[str, Remains],
         copier: ReadingsCopier,
         ways: Ways,
@@ -39,6 +44,7 @@ class OldPlaces:
         now: Callable[[], datetime],
     ) -> None:
         self._sessions = sessions
+        self._making = making
         self._remains = remains
         self._copier = copier
         self._ways = ways
@@ -64,15 +70,32 @@ class OldPlaces:
 
     async def _fetch_late(self, row: OwnerMove, home: OwnerPlacement) -> None:
         late = 0
-        for pair in await self._pairs(row.owner_id):
-            if pair.second is None or not pair.second.bucket_id:
-                continue
+        there = [pair for pair in await self._pairs(row.owner_id) if await self._is_there(row, pair)]
+        if there:
+            row = await self._readable(row)
+        for pair in there:
             way = self._ways.back(row, home, pair)
             extent = await self._copier.extent(way.old, copying.oldest(self._now(), self._retention_s))
             for span in copying.stretches(extent.first, extent.last) if extent else ():
                 late += await copying.fetch_late(self._copier, way, span)
         if late:
             _log.info("move.latecomers", owner=str(row.owner_id), values=late)
+
+    async def _is_there(self, row: OwnerMove, pair: Pair) -> bool:
+        """Whether its old bucket is: one that somebody has deleted by hand has nothing to fetch any more."""
+        bucket_id = pair.second.bucket_id if pair.second else ""
+        return bool(bucket_id) and await self._rests(row.server).has_bucket(bucket_id)
+
+    async def _readable(self, row: OwnerMove) -> OwnerMove:
+        """The row with a token that reads the old buckets, made anew where somebody has taken the one it had."""
+        if row.read_token_sealed and not await self._rests(row.server).reads(row.read_authorization_id):
+            made, sealed = await self._making[row.server].reader(row.org_id, row.owner_id)
+            anew = {"read_authorization_id": made, "read_token_sealed": sealed}
+            async with self._sessions.begin() as session:
+                mine = update(OwnerMove).where(OwnerMove.owner_id == row.owner_id)
+                await session.execute(mine.values(**anew))
+                return await session.get_one(OwnerMove, row.owner_id, populate_existing=True)
+        return row
 
     async def remove(self, row: OwnerMove, home: OwnerPlacement) -> None:
         """What is left at the other server: first whoever may write there, then who may read, then all of it."""

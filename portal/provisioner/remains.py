@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from portal.provisioner import saga
+from portal.provisioner import differences, saga
 from schema.timeseries.management import StoreManager
 from schema.timeseries.port import StoreMisconfigured
 
@@ -34,6 +34,14 @@ class Remains:
     async def has_organisation(self, org_id: str) -> bool:
         """Whether it is there: somebody may have deleted it by hand."""
         return await self._manager.has_organisation(org_id)
+
+    async def has_bucket(self, bucket_id: str) -> bool:
+        """The same of a bucket."""
+        return await self._manager.has_bucket(bucket_id)
+
+    async def reads(self, authorization_id: str) -> bool:
+        """Whether this token is there and reads its organisation."""
+        return differences.works(await self._manager.token(authorization_id), differences.reader_rights())
 
     async def delete_organisation(self, org_id: str) -> None:
         """Erased with whatever is in it: all of it was its owner's."""
@@ -81,6 +89,16 @@ class NoRemains(Remains):
     async def has_organisation(self, org_id: str) -> bool:
         """Raises ``StoreMisconfigured``."""
         _unreachable(org_id)
+        return False
+
+    async def has_bucket(self, bucket_id: str) -> bool:
+        """Raises ``StoreMisconfigured``."""
+        _unreachable(bucket_id)
+        return False
+
+    async def reads(self, authorization_id: str) -> bool:
+        """Raises ``StoreMisconfigured``."""
+        _unreachable(authorization_id)
         return False
 
     async def delete_organisation(self, org_id: str) -> None:
