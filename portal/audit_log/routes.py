@@ -24,6 +24,7 @@ _LIST = "/account/activity"
 
 # What an owner is told of an entry: names that he knows. Ids of others, serials and addresses of hosts are not.
 _TOLD = ("name", "after", "login", "role")
+_NOT_TOLD = (Action.CLAIM_SETTLED, Action.OWNER_MOVE_ASKED, Action.OWNER_MOVED)
 
 
 class _Place(BaseModel):
@@ -59,7 +60,7 @@ async def activity(request: VisitorRequest) -> Template:
 
 def _told(entry: Entry) -> list[str]:
     """The details that mean something to an owner, where they are short words."""
-    if entry.action == Action.CLAIM_SETTLED:
+    if entry.action in _NOT_TOLD:
         return []
     return [value for name in _TOLD if isinstance(value := entry.details.get(name), str) and value]
 

@@ -13,6 +13,7 @@ from portal.audit_log.sealer import AuditSealer
 from tests.administration import entries, login_of
 from tests.people import PASSWORD, Cast, newest_link, shown_secret, the_cast, token_of
 from tests.portal_app import RunningPortal, running_portal
+from tests.sharing import home_of
 
 pytestmark = pytest.mark.integration
 LOG = "/admin/log"
@@ -172,6 +173,23 @@ async def test_an_owner_sees_his_own_account_and_nothing_of_others(cast: Cast) -
     assert "Role given" not in for_alice
     assert "Shed" not in for_alice
     assert "Roof" in for_alice
+
+
+async def test_an_owner_reads_that_his_readings_have_moved_and_no_address_of_ours(cast: Cast) -> None:
+    """Where our stores are is nobody's business but the operator's."""
+    home = await home_of(cast.portal, cast.roof)
+    async with cast.portal.parts.sessions.begin() as session:
+        for action in (Action.OWNER_MOVE_ASKED, Action.OWNER_MOVED):
+            await audit.record(
+                session, action, subject=audit.owner(home), actor=audit.SYSTEM, owner_id=home,
+                details={"before": "http://old.internal:8086", "after": "http://new.internal:8086"},
+                now=cast.portal.clock(),
+            )  # fmt: skip
+
+    page = (await cast.alice.get(MINE)).text
+
+    assert "Readings moved to another server" in page
+    assert "internal" not in page
 
 
 async def test_an_owners_activity_is_walked_by_numbers_too(cast: Cast) -> None:
