@@ -53,18 +53,24 @@ async def invite(
 ) -> bool:
     """Mail the link; False where the account may not. Raises ``TooManyOpen``.
 
-    The same form sent twice is one mail. A home waits for one new owner at a time: who was asked before no longer is.
+    The same form sent twice is one mail. Where the mailbox has had as many mails as may be, none is sent, and the link
+    before it works and gives what is wished now. A home waits for one new owner at a time: who was asked before no
+    longer is.
     """
     # Of two equal forms the second waits here, and finds the first one's invitation.
     home = await session.scalars(_home(account_id, owner_id, wish.role, now).with_for_update(key_share=True))
     if home.one_or_none() is None:
         return False
     same = (Invitation.role == wish.role, Invitation.email_key == email_key(wish.email))
-    mine = select(Invitation.id).where(Invitation.owner_id == owner_id, waiting(now))
-    if (await session.scalars(mine.where(*same, Invitation.sent_at > now - SAME_SUBMIT))).first() is not None:
+    mine = select(Invitation).where(Invitation.owner_id == owner_id, waiting(now), *same)
+    known = (await session.scalars(mine.order_by(Invitation.sent_at.desc()).with_for_update())).first()
+    if known is not None and known.sent_at > now - SAME_SUBMIT:
+        return True
+    if known is not None and await too_many_lately(session, wish.email, now=now):
+        await _change(session, known, wish, account_id, now)
         return True
     await _make_room(session, owner_id, wish, now)
-    token, until = secrets.token_urlsafe(_RANDOM_BYTES), now + timedelta(days=wish.days) if wish.days else None
+    token, until = secrets.token_urlsafe(_RANDOM_BYTES), _until(wish, now)
     row = Invitation(
         id=uuid4(),
         owner_id=owner_id,
@@ -145,6 +151,18 @@ async def _found(
     )
     statement = select(Invitation).where(*mine, waiting(now)).with_for_update()
     return (await session.scalars(statement.execution_options(populate_existing=True))).one_or_none()
+
+
+async def _change(session: AsyncSession, row: Invitation, wish: Wish, account_id: UUID, now: datetime) -> None:
+    """The link that was mailed gives what is wished now."""
+    row.invited_by, until = account_id, _until(wish, now)
+    row.grant_until = until if wish.role is Role.READER else None
+    row.keep_until = until if wish.role is Role.OWNER else None
+    await _note(session, Action.INVITATION_SENT, row, account_id, now, role=wish.role.value, days=wish.days, again=True)
+
+
+def _until(wish: Wish, now: datetime) -> datetime | None:
+    return now + timedelta(days=wish.days) if wish.days else None
 
 
 async def _make_room(session: AsyncSession, owner_id: UUID, wish: Wish, now: datetime) -> None:

@@ -1,8 +1,10 @@
-"""Whoever is invited can say no, with an account or without one; the inviter is told and nothing else happens."""
+"""What becomes of an invitation that is not accepted: declined, with an account or without one, or sent once more."""
 
 import pytest
+from sqlalchemy import select
 
-from tests.people import Cast
+from schema.models import Grant
+from tests.people import Cast, newest_link, token_of
 from tests.sharing import CUSTOMER, grants, home_of, invited, made_site
 
 pytestmark = pytest.mark.integration
@@ -35,6 +37,23 @@ async def test_who_says_no_gets_nothing_and_the_inviter_is_told(cast: Cast) -> N
     assert 'id="invited"' not in page
     assert 'id="declined"' not in (await cast.ines.get(f"/homes/{site}/people")).text
     assert await grants(cast.portal, site) == before
+
+
+async def test_who_is_invited_again_and_again_keeps_a_link_that_works(cast: Cast) -> None:
+    """Mails to one address are few an hour: where no further one goes out, the last one's link is not ended either."""
+    home = await home_of(cast.portal, cast.roof)
+    for days in ("30", "90", "365"):
+        await cast.alice.post(f"/homes/{home}/invite", email="aunt@example.org", days=days)
+        cast.portal.clock.go(minutes=1)
+    token = token_of(await newest_link(cast.portal, "aunt@example.org"))
+    answer = await cast.nobody.post("/invitation/join", token=token, password="ten blue kettles")
+    async with cast.portal.parts.sessions() as session:
+        until = await session.scalar(select(Grant.until).where(Grant.owner_id == home, Grant.until.is_not(None)))
+
+    assert len(cast.portal.bag.to("aunt@example.org")) == 2
+    assert answer.status_code == 303
+    assert until is not None
+    assert (until - cast.portal.clock()).days == 364
 
 
 async def test_no_is_said_by_whom_it_is_meant_for(cast: Cast) -> None:
