@@ -17,6 +17,7 @@ from schema import notices
 from schema.models import Account, Grant, Inverter, Notice, NoticeKind, Role
 from tests.people import Cast, login_of, the_cast
 from tests.portal_app import running_portal
+from tests.sharing import made_site
 
 pytestmark = pytest.mark.integration
 
@@ -62,13 +63,13 @@ async def notice_of(cast: Cast, kind: NoticeKind) -> Notice:
         return (await session.scalars(select(Notice).where(Notice.kind == kind))).one()
 
 
-async def mails(cast: Cast) -> list[str]:
-    """Subjects of what Alice was sent since she was asked last."""
+async def mails(cast: Cast, to: str = "alice@example.org") -> list[str]:
+    """Subjects of what Alice, or somebody else, was sent since she was asked last."""
     parts = cast.portal.parts
     await NoticeMails(parts.sessions, parts.links, parts.mailer, parts.now).turn()
     while await parts.mailer.send_due():
         pass
-    subjects = [str(mail["Subject"]) for mail in cast.portal.bag.to(cast.alice.email)]
+    subjects = [str(mail["Subject"]) for mail in cast.portal.bag.to(to)]
     cast.portal.bag.mails.clear()
     return subjects
 
@@ -183,6 +184,19 @@ async def test_a_move_is_told_where_programs_keep_a_token(cast: Cast) -> None:
     assert "still fetched for 7 days" in page
     assert all(word in page for word in ("url", "org_id", "bucket_id", "token", "/influx_token"))
     assert "/influx_token" not in (await cast.ines.get(f"/inverters/{cast.roof}")).text
+
+
+async def test_who_installs_no_more_gets_no_mail_about_a_site(cast: Cast) -> None:
+    """She has left the firm: the customer's devices are not her business any more, whatever she set up."""
+    site, (barn,) = await made_site(cast.portal, cast.ines)
+    told = []
+    for kind in (NoticeKind.CLOCK_SKEW, NoticeKind.BUCKET_RENEWED):
+        async with cast.portal.parts.sessions.begin() as session:
+            await notices.note(session, kind, owner_id=site, inverter_id=barn, now=cast.portal.clock())
+        told.append(await mails(cast, cast.ines.email))
+        await cast.ada.post(f"/admin/users/{cast.ines.account_id}/take", role="installer")
+
+    assert told == [["A clock is wrong"], []]
 
 
 async def test_a_mail_is_in_its_readers_language_and_leads_to_the_page(cast: Cast) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from portal.accounts.forms import email_key
@@ -97,10 +97,11 @@ async def claimants(session: AsyncSession, serial: str) -> Sequence[tuple[Invert
 
 async def people(session: AsyncSession, owner_id: UUID) -> Sequence[Person]:
     """Everybody who is an owner there; of a site that nobody owns yet, whoever installs it."""
+    installs = and_(Grant.role == Role.INSTALLER, Account.is_installer.is_(True))
     statement = (
         select(Account.id, Account.email, Account.language, Grant.role)
         .join(Grant, Grant.account_id == Account.id)
-        .where(Grant.owner_id == owner_id, Grant.role.in_((Role.OWNER, Role.INSTALLER)))
+        .where(Grant.owner_id == owner_id, or_(Grant.role == Role.OWNER, installs))
         .order_by(Account.email_key)
     )
     rows = (await session.execute(statement)).all()
