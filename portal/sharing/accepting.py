@@ -23,6 +23,7 @@ from portal.dashboard.days import zone_named
 from portal.inverters.grants import homes_of
 from portal.keys import keyed_hash
 from portal.mail import owe
+from portal.sharing import service as sharing
 from portal.sharing.inviting import may_invite, waiting
 from portal.words import reader
 from schema.models import Account, Grant, Inverter, Invitation, Notice, NoticeKind, Owner, Role
@@ -213,7 +214,9 @@ async def _give(
     if row.role == Role.OWNER:
         action = Action.OWNER_HANDED_OVER
         details = {**details, "keeps_until": row.keep_until.isoformat() if row.keep_until else None}
+        before = await sharing.looking(session, home.id, now) - {inviter.id}
         await _hand_over(session, account.id, row, home, now)
+        await sharing.tell_who_looked(session, before, home.id, by=inviter.id, links=links, now=now)
         letter = letters.taken_over(links.base_url, home.id, language=account.language)
         await owe(session, account.email, letter, sealer=links.sealer, now=now, always=True)
         told = letters.gave_away(links.base_url, home.name, account.email, language=inviter.language)

@@ -3,7 +3,7 @@
 The account comes first in every question; whoever only looks learns nothing about others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -147,10 +147,7 @@ async def revoke(
     reader_id = await _ended(session, gone, account_id, owner_id, now)
     if reader_id is None:
         return False
-    if not await _looks(session, reader_id, owner_id, now):
-        owner, reader = await session.get_one(Account, account_id), await session.get_one(Account, reader_id)
-        told = letters.looks_no_longer(links.base_url, owner.email, language=reader.language)
-        await owe(session, reader.email, told, sealer=links.sealer, now=now, always=True)
+    await tell_who_looked(session, {reader_id}, owner_id, by=account_id, links=links, now=now)
     return True
 
 
@@ -169,10 +166,22 @@ async def leave(session: AsyncSession, account_id: UUID, owner_id: UUID, now: da
     return await _ended(session, gone, account_id, owner_id, now) is not None
 
 
-async def _looks(session: AsyncSession, account_id: UUID, owner_id: UUID, now: datetime) -> bool:
-    """Whether it still sees the home, by another grant."""
-    other = select(Grant.id).where(Grant.account_id == account_id, Grant.owner_id == owner_id, holds(now))
-    return (await session.execute(other)).first() is not None
+async def looking(session: AsyncSession, owner_id: UUID, now: datetime) -> set[UUID]:
+    """Accounts that see the home, whatever their grants are."""
+    return set(await session.scalars(select(Grant.account_id).where(Grant.owner_id == owner_id, holds(now))))
+
+
+async def tell_who_looked(
+    session: AsyncSession, accounts: Collection[UUID], owner_id: UUID, *, by: UUID, links: MailedLinks, now: datetime
+) -> None:
+    """A mail to those of the accounts that see nothing of the home any more; ``by`` has ended that."""
+    owner = await session.get_one(Account, by)
+    for account_id in sorted(set(accounts) - await looking(session, owner_id, now)):
+        reader = await session.get(Account, account_id)
+        if reader is None:
+            continue
+        told = letters.looks_no_longer(links.base_url, owner.email, language=reader.language)
+        await owe(session, reader.email, told, sealer=links.sealer, now=now, always=True)
 
 
 async def _ended(session: AsyncSession, gone: Delete, account_id: UUID, owner_id: UUID, now: datetime) -> UUID | None:

@@ -269,8 +269,12 @@ async def test_a_sold_house_takes_its_readers_along_and_leaves_its_seller_a_home
     home = await home_of(cast.portal, cast.roof)
     token = await invited(cast.portal, cast.alice, home, cast.bob.email, days="0")
     await cast.bob.post("/invitation/accept", token=token)
+    await cast.portal.mail_sent()
+    bag = cast.portal.bag
+    told = {one.name: [str(mail["Subject"]) for mail in bag.to(one.email)] for one in (cast.alice, cast.ines)}
 
     assert await grants(cast.portal, home) == {(cast.bob.account_id, "owner", False)}
+    assert told == {"alice": ["A home was taken over"], "ines": ["You can look no longer"]}
     seen = [(await person.get(f"/inverters/{cast.roof}")).status_code for person in (cast.alice, cast.ines, cast.bob)]
     assert seen == [404, 404, 200]
     assert await home_of(cast.portal, await cast.alice.add_inverter("Balcony", "2733333333")) != home
