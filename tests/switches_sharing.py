@@ -107,6 +107,13 @@ SHARING = (
         f"{HAND_OVER_TESTS}the_installer_acts_no_more_and_the_owner_can_end_his_look",
     ),
     control(
+        "a site is nothing to an installer who has lost the role",
+        "portal.inverters.grants",
+        "or_(Grant.role != Role.INSTALLER, Account.is_installer.is_(True), ~in_progress())",
+        "Grant.id.is_not(None)",
+        f"{INTEGRATION}test_sites.py::test_who_loses_the_role_finds_nothing",
+    ),
+    control(
         "no owner puts another one out",
         "portal.sharing.service",
         "        Grant.owner_id.in_(homes_of(account_id, now)),\n        Grant.role != Role.OWNER,\n",

@@ -8,9 +8,9 @@ A home is an owner's row; a *site* is one that its installer has made and nobody
 | INSTALLER | the same with its inverters, and the hand-over; nobody can be invited to look | looks, as READER |
 | READER | looks | looks: pages, curves and why messages were set aside; no settings, logins, secrets or payloads |
 
-An INSTALLER grant is worth that much only while the account has the installer's role. Nothing else lets anybody in: no
-search finds what no grant shows, and an installer without grants sees nothing. At the hand-over the grant becomes one
-of READER with an end, or goes (``portal.sharing``).
+An INSTALLER grant is worth that much only while the account has the installer's role: without it a site is nothing to
+it, and at a home with an owner it looks. Nothing else lets anybody in: no search finds what no grant shows, and an
+installer without grants sees nothing. At the hand-over the grant becomes one of READER with an end, or goes (``portal.sharing``).
 """
 
 from datetime import datetime
@@ -24,8 +24,18 @@ from schema.models import Account, Grant, Inverter, Owner, Role
 
 def visible_to(account_id: UUID, now: datetime) -> ColumnElement[bool]:
     """Inverters, not deleted, of owners for whom the account holds a grant at ``now``, in whatever role."""
-    granted = select(Grant.owner_id).where(Grant.account_id == account_id, holds(now))
-    return and_(Inverter.owner_id.in_(granted), Inverter.deleted_at.is_(None))
+    return and_(Inverter.owner_id.in_(looks_at(account_id, now)), Inverter.deleted_at.is_(None))
+
+
+def looks_at(account_id: UUID, now: datetime) -> Select[UUID]:
+    """Owners of whom the account sees anything: a site is nothing to an installer who has lost the role."""
+    worth = or_(Grant.role != Role.INSTALLER, Account.is_installer.is_(True), ~in_progress())
+    return (
+        select(Grant.owner_id)
+        .join(Owner, Owner.id == Grant.owner_id)
+        .join(Account, Account.id == Grant.account_id)
+        .where(Grant.account_id == account_id, holds(now), worth)
+    )
 
 
 def owned_by(account_id: UUID, now: datetime) -> ColumnElement[bool]:

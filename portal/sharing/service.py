@@ -18,7 +18,7 @@ from portal.accounts.links import MailedLinks
 from portal.audit import Action
 from portal.dashboard.days import zone_named
 from portal.homes.service import called
-from portal.inverters.grants import acts_for, holds, homes_of, in_progress
+from portal.inverters.grants import acts_for, holds, homes_of, in_progress, looks_at
 from portal.logins.service import secrets_seen_by_others
 from portal.mail import owe
 from portal.sharing.inviting import waiting
@@ -88,7 +88,7 @@ async def places(session: AsyncSession, account_id: UUID, now: datetime) -> Sequ
     statement = (
         select(Owner, Grant.until, acts_for(Owner.id, account_id, now), in_progress(), counted)
         .join(Grant, Grant.owner_id == Owner.id)
-        .where(Grant.account_id == account_id, holds(now))
+        .where(Grant.account_id == account_id, holds(now), Owner.id.in_(looks_at(account_id, now)))
         .order_by(Grant.created_at, Grant.id)
     )
     found: dict[UUID, Place] = {}

@@ -205,9 +205,12 @@ async def test_who_loses_the_role_finds_nothing(cast: Cast) -> None:
     async with cast.portal.parts.sessions.begin() as session:
         await session.execute(update(Account).values(is_installer=False))
 
-    answers = [await cast.ines.get(path) for path in ("/sites", site, f"/inverters/{device.id}/pairing")]
+    hers = f"/inverters/{device.id}"
+    answers = [await cast.ines.get(path) for path in ("/sites", site, hers, f"{hers}/pairing", f"{hers}/messages")]
+    lists = [(await cast.ines.get(path)).text for path in ("/", "/inverters", "/fleet", "/homes")]
 
     assert {answer.status_code for answer in answers} == {404}
+    assert not any("Mill Lane 4" in text or "2733333333" in text or hers in text for text in lists)
 
 
 async def test_an_installer_has_so_many_sites_and_no_more(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
