@@ -10,7 +10,8 @@ A home is an owner's row; a *site* is one that its installer has made and nobody
 
 An INSTALLER grant is worth that much only while the account has the installer's role: without it a site is nothing to
 it, and at a home with an owner it looks. Nothing else lets anybody in: no search finds what no grant shows, and an
-installer without grants sees nothing. At the hand-over the grant becomes one of READER with an end, or goes (``portal.sharing``).
+installer without grants sees nothing. At the hand-over the grant becomes one of READER with an end, or
+goes (``portal.sharing``).
 """
 
 from datetime import datetime
