@@ -67,7 +67,6 @@ class Tries:
             began_at=now,
             ends_at=now + limit.window,
             count=1,
-            last_at=now,
         )
         over, full, fresh = TryCount.ends_at <= now, TryCount.count > limit.most, upsert.excluded
         statement = upsert.on_conflict_do_update(
@@ -77,7 +76,6 @@ class Tries:
                 "ends_at": case((over, fresh.ends_at), else_=TryCount.ends_at),
                 # One above the limit says enough: the count of those who came at once and were refused.
                 "count": case((over, 1), (full, TryCount.count), else_=TryCount.count + 1),
-                "last_at": case((~over & full, TryCount.last_at), else_=fresh.last_at),
             },
         ).returning(TryCount.count, TryCount.ends_at)
         count, ends_at = (await session.execute(statement)).one()

@@ -18,4 +18,3 @@ class TryCount(Base):
     began_at: Mapped[datetime]
     ends_at: Mapped[datetime] = mapped_column(index=True)
     count: Mapped[int] = mapped_column(Integer, default=0)
-    last_at: Mapped[datetime]

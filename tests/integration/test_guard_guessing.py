@@ -26,9 +26,7 @@ async def guessed_at(portal: RunningPortal, email: str, *, just_now: bool = True
     async with portal.parts.sessions.begin() as session:
         for limit in (throttle.IN_AN_HOUR, throttle.SLOW) if just_now else (throttle.IN_AN_HOUR,):
             hashed, ends_at = keyed_hash(tries.key, email), now + limit.window
-            count = TryCount(
-                kind=limit.kind, key_hash=hashed, began_at=now, ends_at=ends_at, count=limit.most, last_at=now
-            )
+            count = TryCount(kind=limit.kind, key_hash=hashed, began_at=now, ends_at=ends_at, count=limit.most)
             await session.merge(count)
 
 

@@ -114,6 +114,28 @@ async def test_what_was_deleted_before_there_was_a_grace_is_due(empty_database_u
     assert due == {gone: NOW, kept: None}
 
 
+async def test_a_revision_that_comes_or_goes_forgets_no_tries(empty_database_url: str) -> None:
+    """Whoever had none left has none after an upgrade, nor after it was taken back."""
+    engine = create_engine_for(empty_database_url)
+    await migrate.upgrade(engine, "0008")
+    insert = text(
+        "INSERT INTO try_count (kind, key_hash, began_at, ends_at, count, last_at)"
+        " VALUES ('log_in', 'somebody', :now, :now, 5, :now)"
+    ).bindparams(bindparam("now", NOW, type_=UtcDateTime()))
+    async with sessions_for(engine).begin() as session:
+        await session.execute(insert)
+    counts = text("SELECT kind, key_hash, count FROM try_count")
+    left = []
+
+    for move in (migrate.upgrade(engine), migrate.downgrade(engine, "0008"), migrate.upgrade(engine)):
+        await move
+        async with engine.connect() as connection:
+            left.append(tuple((await connection.execute(counts)).one()))
+    await engine.dispose()
+
+    assert left == [("log_in", "somebody", 5)] * 3
+
+
 async def test_two_inverters_may_share_a_serial_and_only_one_may_be_active(empty_database_url: str) -> None:
     """A serial identifies and never proves: typing it twice is fine, holding it twice is not."""
     engine = create_engine_for(empty_database_url)
