@@ -11,10 +11,11 @@ from sqlalchemy import update
 
 from portal.admin.claims import settling
 from portal.admin.claims.settling import NothingToSettle
+from portal.admin.search import PAGE_SIZE
 from schema.changes import registry_version
 from schema.database import reading
-from schema.models import ClaimState, Feed, Inverter
-from tests.administration import counted, dispute, entries, inverter, login_of, states
+from schema.models import ClaimState, Feed, Inverter, Login
+from tests.administration import counted, dispute, entries, inverter, login_of, names_in_pages, states
 from tests.people import Cast, the_cast
 from tests.portal_app import running_portal
 from tests.sharing import home_of, made_site
@@ -102,6 +103,38 @@ async def test_who_installs_a_site_is_seen_and_told_like_an_owner(cast: Cast) ->
     assert (answer.status_code, cast.ines.email in page) == (303, True)
     assert [mail["Subject"] for mail in portal.bag.to(cast.ines.email)] == ["A serial is yours"]
     assert await home_of(portal, barn) == site
+
+
+async def test_whoever_claims_a_serial_many_times_fills_pages_and_no_more(cast: Cast) -> None:
+    """Each page shows fifty, everybody stands on one of them, and whoever stands on the last can win."""
+    portal, now = cast.portal, cast.portal.clock()
+    hers, his = await dispute(cast)
+    names = [f"Copy {number:03}" for number in range(PAGE_SIZE)]
+    spoken = {"claim_state": ClaimState.DISPUTED, "activated_at": None}
+    async with portal.parts.sessions.begin() as session:
+        owner = (await session.get_one(Inverter, his)).owner_id
+        for number, name in enumerate(names):
+            login, added = f"C{number:09}", now + timedelta(minutes=number + 1)
+            row = Inverter(id=uuid4(), owner_id=owner, name=name, serial=SERIAL, created_at=added)
+            session.add(row)
+            session.add(Login(name=login, owner_id=owner, verifier="v", registry_version=1, created_at=now))
+            await session.flush()
+            session.add(Feed(login=login, inverter_id=row.id, **spoken))
+    last = row.id
+
+    pages = await names_in_pages(cast.ada, ONE, ["Her roof", "His &lt;b&gt;roof", *names], 2)
+    first, second = [(await cast.ada.get(f"{ONE}?page={number}")).text for number in (1, 2)]
+    beyond = (await cast.ada.get(f"{ONE}?page=3")).status_code
+    decided = await cast.ada.post(f"{ONE}/settle", inverter=str(last))
+
+    assert pages == [["Her roof", "His &lt;b&gt;roof", *names[:-2]], names[-2:]]
+    assert "Page 1 of 2" in first
+    assert ("was first" in first, "was first" in second) == (True, False)
+    assert f"{ONE}?page=2" in first
+    assert beyond == 404
+    assert decided.status_code == 303
+    assert (await inverter(portal, last)).active_serial == SERIAL
+    assert await states(portal, hers) == ["released"]
 
 
 async def test_a_decision_can_be_turned_round_later(cast: Cast) -> None:

@@ -12,6 +12,7 @@ from portal.admin import listing
 from portal.admin.claims import evidence, past, service, settling
 from portal.admin.claims.forms import ClaimSearch, Decision
 from portal.admin.claims.settling import NothingToSettle
+from portal.admin.search import Found, Search
 from portal.auth import VisitorRequest, only_admins_find_this
 from portal.parts import parts_of
 from portal.submitted import Submitted, check, submitted
@@ -65,15 +66,17 @@ async def settle(request: VisitorRequest, serial: FromPath[str]) -> Redirect | T
 
 
 async def _shown(request: VisitorRequest, serial: str, *, done: bool = False, refused: bool = False) -> Template:
-    parts = parts_of(request)
+    parts, search = parts_of(request), listing.asked(request, Search)[0]
     async with reading(parts.sessions) as session:
-        sides = await service.sides(session, parts.live_engine, serial) if serial.isalnum() else ()
-        if not sides:
+        found = await service.sides(session, parts.live_engine, serial, search) if serial.isalnum() else Found((), 0)
+        if not found.rows:
             raise NotFoundException
         context: dict[str, Any] = {
             "serial": serial,
-            "sides": sides,
-            "counters": evidence.counters(sides),
+            "found": found,
+            "search": search,
+            "address": listing.addresses(f"{_LIST}/{serial}", search),
+            "counters": evidence.counters(found.rows),
             "former": await past.former_holders(session, serial),
             "wishes": await past.wishes(session, serial, parts.now()),
         }

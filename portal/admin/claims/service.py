@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from portal.accounts.forms import email_key
 from portal.admin.claims.evidence import TOTAL_ENERGY, Person, Side
 from portal.admin.claims.forms import ClaimSearch, Order, State
-from portal.admin.search import PAGE_SIZE, Found
+from portal.admin.search import PAGE_SIZE, Found, Search
 from schema import live
 from schema.models import Account, ClaimState, Feed, Grant, Inverter, LiveRow, Login, Role, SerialAlias
 
@@ -65,30 +65,37 @@ async def listed(session: AsyncSession, search: ClaimSearch) -> Found[Contested]
     return Found([Contested(row.serial, holders.get(row.serial, ""), row.claimants, row.since) for row in rows], total)
 
 
-async def sides(session: AsyncSession, live_engine: AsyncEngine, serial: str) -> Sequence[Side]:
-    """Everybody whose inverter has spoken under this serial, the first one first; none where there is no question."""
-    inverters = await claimants(session, serial)
-    if not any(state is not ClaimState.ACTIVE for _, states in inverters for state in states):
-        return ()
-    rows = await live.of(live_engine, [inverter.id for inverter, _ in inverters])
-    found = [await _side(session, inverter, states, rows.get(inverter.id)) for inverter, states in inverters]
-    return sorted(found, key=lambda side: (side.first_active_at is None, side.first_active_at or side.added_at))
+async def sides(session: AsyncSession, live_engine: AsyncEngine, serial: str, search: Search) -> Found[Side]:
+    """A page of those whose inverter has spoken under this serial, the first one first; none where there is no
+    question.
+    """
+    spoken = _spoken(serial)
+    contested = select(Feed.id).join(Inverter, Inverter.id == Feed.inverter_id).where(*spoken)
+    if (await session.scalars(contested.where(Feed.claim_state != ClaimState.ACTIVE).limit(1))).first() is None:
+        return Found((), 0)
+    proved = func.min(Feed.activated_at)
+    ids = select(Inverter.id).join(Feed, Feed.inverter_id == Inverter.id).where(*spoken).group_by(Inverter.id)
+    total = (await session.execute(select(func.count()).select_from(ids.subquery()))).scalar_one()
+    order = ids.order_by(proved.is_(None), func.coalesce(proved, Inverter.created_at), Inverter.id)
+    chosen = (await session.scalars(order.limit(PAGE_SIZE).offset(search.offset))).all()
+    inverters = {inverter.id: (inverter, states) for inverter, states in await claimants(session, serial, chosen)}
+    rows = await live.of(live_engine, chosen)
+    return Found([await _side(session, *inverters[one], rows.get(one)) for one in chosen if one in inverters], total)
 
 
-async def claimants(session: AsyncSession, serial: str) -> Sequence[tuple[Inverter, Sequence[ClaimState]]]:
-    """Inverters under this serial that are in use and have spoken, each with its feeds' states."""
+async def claimants(
+    session: AsyncSession, serial: str, among: Sequence[UUID] | None = None
+) -> Sequence[tuple[Inverter, Sequence[ClaimState]]]:
+    """Inverters under this serial that are in use and have spoken, each with its feeds' states; only some, or all."""
     statement = (
         select(Inverter, Feed.claim_state)
         .join(Feed, Feed.inverter_id == Inverter.id)
-        .where(
-            Inverter.serial == serial,
-            Inverter.deleted_at.is_(None),
-            Inverter.given_away_at.is_(None),
-            Feed.claim_state.in_(SPOKEN),
-        )
+        .where(*_spoken(serial))
         .order_by(Inverter.created_at, Inverter.id)
         .execution_options(populate_existing=True)
     )
+    if among is not None:
+        statement = statement.where(Inverter.id.in_(among))
     found: dict[UUID, tuple[Inverter, list[ClaimState]]] = {}
     for inverter, state in await session.execute(statement):
         found.setdefault(inverter.id, (inverter, []))[1].append(ClaimState(state))
@@ -107,6 +114,15 @@ async def people(session: AsyncSession, owner_id: UUID) -> Sequence[Person]:
     rows = (await session.execute(statement)).all()
     owners = [row for row in rows if row.role == Role.OWNER]
     return [Person(row.id, row.email, row.language) for row in owners or rows]
+
+
+def _spoken(serial: str) -> Sequence[ColumnElement[bool]]:
+    return (
+        Inverter.serial == serial,
+        Inverter.deleted_at.is_(None),
+        Inverter.given_away_at.is_(None),
+        Feed.claim_state.in_(SPOKEN),
+    )
 
 
 async def _side(session: AsyncSession, inverter: Inverter, states: Sequence[ClaimState], row: LiveRow | None) -> Side:
