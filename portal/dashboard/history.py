@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -20,6 +22,8 @@ _log = structlog.get_logger(__name__)
 
 WINDOW_S = 300
 """Five minutes: what loggers resolve, and fine enough for a day on any screen."""
+_NOT_ONES_FAULT = 3
+"""So many owners wait in vain at one time: it is the server and none of them."""
 LIFETIME = "total_energy"
 DAY_COUNTER = "day_energy"
 
@@ -40,10 +44,11 @@ class HistoryAway(Exception):
 
 
 class History:
-    """Asks the store patiently but not for ever, and not everything at once.
+    """Asks the store patiently but not for ever, not everything at once, and for each owner half of that at most.
 
     A server that did not answer is left alone for ``rest_s``, so that a page of fifty inverters waits once, not fifty
-    times. ``clock`` is a monotonic one, in seconds.
+    times. An answer that takes too long may be the question's fault: only its owner rests, until it happens to others
+    too. ``clock`` is a monotonic one, in seconds.
     """
 
     def __init__(
@@ -60,13 +65,16 @@ class History:
         self._rest_s = rest_s
         self._clock = clock
         self._away_until: dict[str, float] = {}
+        self._slow_until: dict[str, dict[UUID, float]] = {}
         self._places = asyncio.Semaphore(at_once)
+        self._most_of_one = max(1, at_once // 2)
+        self._shares: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
     async def day_windows(self, source: Source, day: Day, now: datetime) -> Sequence[Window]:
         """Five-minute means of all power quantities in ``day``; ``TIME_ESTIMATED`` is among them where a time is an
         estimate. Raises ``HistoryAway``.
         """
-        async with self._asking(source.server, "windows"):
+        async with self._asking(source, "windows"):
             wanted = (*POWER_QUANTITIES, TIME_ESTIMATED)
             return await self._reader.windows(source, wanted, day.start, min(day.end, now), WINDOW_S)
 
@@ -74,14 +82,14 @@ class History:
         self, source: Source, quantities: Sequence[str], start: datetime, end: datetime, every_s: int
     ) -> Sequence[Window]:
         """Means of any quantities in [start, end). Raises ``HistoryAway``."""
-        async with self._asking(source.server, "windows"):
+        async with self._asking(source, "windows"):
             return await self._reader.windows(source, quantities, start, end, every_s)
 
     async def energies(
         self, source: Source, days: Sequence[Day], now: datetime, device: Device = SAME_DEVICE
     ) -> Sequence[DayEnergy]:
         """The energy of each day by its best source, in their order. Raises ``HistoryAway``."""
-        async with self._asking(source.server, "energies"):
+        async with self._asking(source, "energies"):
             return await self._energies(source, [replace(day, end=min(day.end, now)) for day in days], now, device)
 
     async def _energies(
@@ -133,19 +141,35 @@ class History:
         return replaced.joined(day, found, counters, now)
 
     @asynccontextmanager
-    async def _asking(self, server: str, what: str) -> AsyncIterator[None]:
+    async def _asking(self, source: Source, what: str) -> AsyncIterator[None]:
         """One question: waits for its turn, gives up after the patience, and turns every failure into one."""
-        async with self._places:
-            if self._clock() < self._away_until.get(server, 0.0):
+        share = self._shares.get(source.owner_id) or asyncio.Semaphore(self._most_of_one)
+        self._shares[source.owner_id] = share
+        async with share, self._places:
+            if self._rests(source):
                 raise HistoryAway
             try:
                 async with asyncio.timeout(self._patience_s):
                     yield
             except (StoreError, TimeoutError) as error:
-                if isinstance(error, StoreUnavailable | TimeoutError):
-                    self._away_until[server] = self._clock() + self._rest_s
+                if isinstance(error, StoreUnavailable):
+                    self._away_until[source.server] = self._clock() + self._rest_s
+                elif isinstance(error, TimeoutError):
+                    self._took_too_long(source)
                 _log.warning("history.away", question=what, error=type(error).__name__)
                 raise HistoryAway from error
+
+    def _rests(self, source: Source) -> bool:
+        slow = self._slow_until.get(source.server, {})
+        until = max(self._away_until.get(source.server, 0.0), slow.get(source.owner_id, 0.0))
+        return self._clock() < until
+
+    def _took_too_long(self, source: Source) -> None:
+        now, slow = self._clock(), self._slow_until.get(source.server, {})
+        slow = {owner: until for owner, until in slow.items() if until > now} | {source.owner_id: now + self._rest_s}
+        self._slow_until[source.server] = slow
+        if len(slow) >= _NOT_ONES_FAULT:
+            self._away_until[source.server] = now + self._rest_s
 
 
 def power_points(windows: Sequence[Window]) -> Sequence[tuple[datetime, float]]:
