@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +12,7 @@ import pytest
 
 from schema.timeseries.embedded.reader import EmbeddedReader
 from schema.timeseries.embedded.writer import EmbeddedWriter
+from schema.timeseries.line_protocol import milliseconds
 from schema.timeseries.port import Destination, Source, StoreUnavailable
 from tests.store_set_ups import ALICE, DAY, encoded, reading
 
@@ -58,6 +61,39 @@ def _spoil(path: Path) -> None:
 
 def _is_there(path: Path) -> bool:
     return path.exists()
+
+
+async def test_a_question_that_nobody_waits_for_any_more_ends(path: Path) -> None:
+    """A year by the second is too much for whoever asks; the thread is free for the next question at once."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    to, writer, reader = destination(), EmbeddedWriter(path), EmbeddedReader(path)
+    await writer.write(to, encoded(reading(DAY, ac_power=1.0)))
+    await writer.close()
+    connection = sqlite3.connect(path)
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000)"
+    connection.execute(
+        f"INSERT INTO point (inverter, at_ms, ac_power) {many} SELECT 1, ? + i, i FROM n", (milliseconds(DAY),)
+    )
+    connection.commit()
+    connection.close()
+    hers = Source(to.owner_id, to.inverter_id)
+    year = (DAY, DAY + timedelta(days=366), 86_400)
+
+    began = time.perf_counter()
+    whole = await reader.windows(hers, ["ac_power"], *year)
+    takes_s = time.perf_counter() - began
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(takes_s / 10):
+            await reader.windows(hers, ["ac_power"], *year)
+    began = time.perf_counter()
+    next_one = await reader.windows(hers, ["ac_power"], DAY, DAY + timedelta(seconds=1), 60)
+    waited_s = time.perf_counter() - began
+    again = await reader.windows(hers, ["ac_power"], *year)
+    await reader.close()
+
+    assert len(next_one) == 1
+    assert waited_s < takes_s / 2
+    assert again == whole
 
 
 class _Limited:

@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -15,6 +16,29 @@ from schema.timeseries.line_protocol import check_fields
 from schema.timeseries.port import CounterDay, Sample, Source, StoreUnavailable, Window
 
 _Answer = TypeVar("_Answer")
+
+
+class _Running:
+    """The connection that a thread is asking at the moment, so that who waits for the answer can stop it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._given_up = False
+
+    def on(self, connection: sqlite3.Connection | None) -> None:
+        """Raises ``sqlite3.OperationalError`` where a question would begin that nobody waits for."""
+        with self._lock:
+            if connection is not None and self._given_up:
+                raise sqlite3.OperationalError("interrupted")
+            self._connection = connection
+
+    def give_up(self) -> None:
+        """End what is being asked; a connection that somebody else may have by now is left alone."""
+        with self._lock:
+            self._given_up = True
+            if self._connection is not None:
+                self._connection.interrupt()
 
 
 class EmbeddedReader:
@@ -52,9 +76,15 @@ class EmbeddedReader:
         self._drain()
 
     async def _ask(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
-        return await asyncio.to_thread(self._answered, question)
+        running = _Running()
+        try:
+            return await asyncio.to_thread(self._answered, question, running)
+        except asyncio.CancelledError:
+            # Nobody waits any more: without this the thread would go on, and soon all threads of the process would.
+            running.give_up()
+            raise
 
-    def _answered(self, question: Callable[[sqlite3.Connection], _Answer]) -> _Answer:
+    def _answered(self, question: Callable[[sqlite3.Connection], _Answer], running: _Running) -> _Answer:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         try:
@@ -62,11 +92,15 @@ class EmbeddedReader:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self._path.name}: {error}") from error
         try:
+            running.on(connection)
             answer = question(connection)
+            running.on(None)
         except sqlite3.Error as error:
+            running.on(None)
             connection.close()
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         except BaseException:
+            running.on(None)
             connection.close()
             raise
         self._idle.put(connection)
