@@ -130,7 +130,7 @@ async def readings(
     step: Step = 300,
     format: Format = "json",  # noqa: A002  # the parameter's own name
 ) -> Response[ReadingsAnswer]:
-    """At most 1,000 windows of at most 366 days an answer; `next` and the Link header lead on. Times are UTC."""
+    """At most 1,000 windows of at most 31 days an answer; `next` and the Link header lead on. Times are UTC."""
     archive = _archive(request)
     end = _instant("to", until) or archive.now
     start = _instant("from", since) or max(end, asked.FIRST_INSTANT + _DAY) - _DAY

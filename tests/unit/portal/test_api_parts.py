@@ -67,6 +67,19 @@ def test_the_parts_of_a_range_meet_and_are_bounded(start: datetime, end: datetim
     assert first.is_empty == (max(start, asked.FIRST_INSTANT) >= min(end, NOW + step))
 
 
+def test_a_year_of_days_is_told_by_the_month() -> None:
+    """What is read for one answer is bounded, however few windows it has."""
+    year, parts = NOW - timedelta(days=365), 0
+    following: datetime | None = year
+
+    while following is not None:
+        part = asked.span(following, NOW, asked.LONGEST_STEP_S, NOW)
+        assert part.end - part.start <= timedelta(days=31)
+        following, parts = part.following, parts + 1
+
+    assert parts == 12
+
+
 @given(st.dates(), st.dates())
 def test_the_days_of_a_range_are_told_once_and_never_ahead(first: date, last: date) -> None:
     """Following the parts gives every day between 2000 and today that was asked for."""
