@@ -75,6 +75,14 @@ ACTS = (
         f"{ROUTE_LIMITS_TESTS}every_act_asks_how_often",
     ),
     control(
+        "what is dear to look at is counted",
+        "portal.limits",
+        "        await ask(connection, LOOKS_OF_ONE, str(connection.user.account_id))\n",
+        "        pass\n",
+        f"{ROUTE_LIMITS_TESTS}what_is_dear_to_look_at_asks_how_often",
+        f"{ROUTE_LIMITS_TESTS}one_accounts_looks_are_not_anothers",
+    ),
+    control(
         "mails that an account causes itself are counted",
         "portal.limits",
         "    await ask(connection, MAILED_ACTS_OF_ONE, str(connection.user.account_id))\n",

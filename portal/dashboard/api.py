@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, NoReturn
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.exceptions import NotFoundException, ServiceUnavailableException
+from litestar.exceptions import NotFoundException, ServiceUnavailableException, TooManyRequestsException
 from litestar.params import FromPath, QueryParameter
 
+from portal import limits
 from portal.auth import VisitorRequest
 from portal.dashboard import asked, programs
 from portal.dashboard.answers import (
@@ -118,7 +119,8 @@ async def latest(request: VisitorRequest, inverter_id: FromPath[UUID]) -> Respon
     operation_id="listReadings",
     tags=["Readings"],
     summary="Means of windows",
-    raises=[ServiceUnavailableException],
+    raises=[ServiceUnavailableException, TooManyRequestsException],
+    guards=[limits.not_too_many_looks],
 )
 async def readings(
     request: VisitorRequest,
@@ -160,7 +162,8 @@ async def readings(
     operation_id="listEnergy",
     tags=["Readings"],
     summary="Energy by day",
-    raises=[ServiceUnavailableException],
+    raises=[ServiceUnavailableException, TooManyRequestsException],
+    guards=[limits.not_too_many_looks],
 )
 async def energy(
     request: VisitorRequest,

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Template
 from litestar.serialization import encode_json
 
+from portal import limits
 from portal.auth import VisitorRequest
 from portal.dashboard import service
 from portal.dashboard.energy import FROM_POWER, OWN_DAY_COUNTER, EnergySource
@@ -52,7 +53,7 @@ def _told(desk: Desk) -> dict[str, Any]:
     return {"numbers": desk.numbers, "now": desk.now, "age": age}
 
 
-@get("/")
+@get("/", guards=[limits.not_too_many_looks])
 async def overview(request: VisitorRequest) -> Template:
     """Is everything working, and how well?"""
     desk = _desk(request)
@@ -72,7 +73,7 @@ async def overview(request: VisitorRequest) -> Template:
     )
 
 
-@get("/inverters/{inverter_id:uuid}")
+@get("/inverters/{inverter_id:uuid}", guards=[limits.not_too_many_looks])
 async def inverter(request: VisitorRequest, inverter_id: FromPath[UUID], day: FromQuery[str] = "") -> Template:
     """One inverter: now, the day ``day`` (today by default), seven days."""
     desk = _desk(request)
@@ -105,7 +106,7 @@ async def inverter(request: VisitorRequest, inverter_id: FromPath[UUID], day: Fr
     )
 
 
-@get("/inverters/{inverter_id:uuid}/curve")
+@get("/inverters/{inverter_id:uuid}/curve", guards=[limits.not_too_many_looks])
 async def curve(
     request: VisitorRequest, inverter_id: FromPath[UUID], day: FromQuery[str] = ""
 ) -> Response[dict[str, Any]]:

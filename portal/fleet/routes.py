@@ -3,6 +3,7 @@
 from litestar import get
 from litestar.response import Template
 
+from portal import limits
 from portal.admin import listing
 from portal.auth import VisitorRequest
 from portal.dashboard.numbers import of_reader
@@ -12,7 +13,7 @@ from portal.parts import parts_of
 from schema.database import reading
 
 
-@get("/fleet")
+@get("/fleet", guards=[limits.not_too_many_looks])
 async def fleet(request: VisitorRequest) -> Template:
     """All inverters that the account may see, those that need somebody first."""
     parts = parts_of(request)

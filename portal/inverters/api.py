@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar import Response, get
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import NotFoundException, TooManyRequestsException
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from portal import limits
 from portal.auth import VisitorRequest
 from portal.inverters import metadata, service
 from portal.parts import parts_of
@@ -104,6 +105,8 @@ PartSize = Annotated[int, QueryParameter(ge=1, le=MOST_IN_A_PART, description="H
     responses=UNCHANGED,
     tags=["Inverters"],
     summary="All inverters that you may see",
+    raises=[TooManyRequestsException],
+    guards=[limits.not_too_many_looks],
 )
 async def listed(request: VisitorRequest, cursor: Cursor = None, limit: PartSize = PART) -> Response[InvertersAnswer]:
     """Each once, in no order that means anything. While `next` is not null there are more: ask for that address."""

@@ -84,7 +84,7 @@ _REFUSALS: dict[str, tuple[str, str, str, Json]] = {
     "404": ("Not Found", "There is none, or none that you may see.", "No such inverter.", {}),
     "413": ("Content Too Large", "More than 64 KiB.", "Request Entity Too Large", {}),
     "415": ("Unsupported Media Type", "Another type than the one described.", "Unsupported Media Type", {}),
-    "429": ("Too Many Requests", "Too often from one address.", "Too Many Requests", _WAIT),
+    "429": ("Too Many Requests", "Too often from one address, or by one account.", "Too Many Requests", _WAIT),
     "501": ("Not Implemented", "This installation has no InfluxDB.", "There are no InfluxDB tokens.", {}),
     "503": ("Service Unavailable", "Try again soon.", "The store of readings does not answer.", _WAIT),
 }
