@@ -21,6 +21,13 @@ GUESSING = (
         f"{THROTTLE_TESTS}an_account_that_is_guessed_at_gets_slower_but_is_never_locked",
     ),
     control(
+        "a log-in does not outlast a new password",
+        "portal.accounts.at_the_door",
+        "if now_is is None or now_is.password_hash != account.password_hash:",
+        "if now_is is None:",
+        f"{SESSION_ENDS_TESTS}a_log_in_that_was_under_way_does_not_outlast_it",
+    ),
+    control(
         "who guesses all day gets slower still",
         "portal.throttle",
         "_PACES = ((IN_AN_HOUR, SLOW), (IN_A_DAY, SLOWER))",

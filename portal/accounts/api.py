@@ -15,7 +15,7 @@ from litestar.params import URLEncodedBody
 from portal import audit, limits
 from portal.accounts import sessions
 from portal.accounts.at_the_door import CodeWanted, enter
-from portal.accounts.second_door import enter_with_code
+from portal.accounts.second_door import enter_with_code, password_mark
 from portal.audit import Action
 from portal.auth import VisitorRequest, auth_of
 from portal.errors import problem
@@ -68,7 +68,8 @@ async def log_in(request: Request[Any, Any, Any], data: URLEncodedBody[PasswordF
     if isinstance(row, CodeWanted):
         if not data.otp:
             return problem(401, _CODE_WANTED, _CHALLENGE, otp="required")
-        row = await enter_with_code(request, row.account_id, data.otp, Audience.API)
+        mark = password_mark(parts_of(request), row.password_hash)
+        row = await enter_with_code(request, row.account_id, mark, data.otp, Audience.API)
         if row is None:
             return problem(401, _CODE_REFUSED, _CHALLENGE, otp="refused")
     if row is None:

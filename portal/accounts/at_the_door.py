@@ -60,9 +60,14 @@ async def enter(
     outdated = parts.passwords.outdated(account.password_hash)
     renewed = await parts.passwords.hashed(password) if outdated else account.password_hash
     async with parts.sessions.begin() as session:
+        now_is = await service.held(session, account.id)
+        if now_is is None or now_is.password_hash != account.password_hash:
+            # Comparing takes its time: whoever changed the password meanwhile has ended all sessions that there were.
+            _log.info("login.overtaken", audience=audience)
+            return None
         if outdated:
             await service.keep_hash(session, account.id, renewed, instead_of=account.password_hash)
-        if account.totp_sealed is not None:
+        if now_is.totp_sealed is not None:
             return CodeWanted(account.id, renewed)
         return await admit(session, request, account.id, audience)
 

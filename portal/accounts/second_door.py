@@ -19,7 +19,7 @@ from litestar.response import Redirect, Template
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal import audit, letters, limits
-from portal.accounts import recovery, second_factor
+from portal.accounts import recovery, second_factor, service
 from portal.accounts.at_the_door import CodeWanted, admit
 from portal.accounts.factor_forms import Code
 from portal.accounts.second_factor import FactorKeys, Way
@@ -51,6 +51,7 @@ _log = structlog.get_logger(__name__)
 class _Ticket:
     account_id: UUID
     next: str
+    mark: str
 
 
 def factor_keys(parts: Parts) -> FactorKeys:
@@ -62,7 +63,7 @@ def to_the_second_door(request: AnyRequest, wanted: CodeWanted, *, then: str, kn
     """The answer to a right password where a code is wanted too; ``known`` goes along."""
     parts = parts_of(request)
     until = (parts.now() + LIFETIME).timestamp()
-    note = json.dumps([str(wanted.account_id), _mark(parts, wanted.password_hash), safe_next(then), until])
+    note = json.dumps([str(wanted.account_id), password_mark(parts, wanted.password_hash), safe_next(then), until])
     value = base64.urlsafe_b64encode(parts.sealer.seal(note, row=_ROW)).decode()
     return see_other(PATH, cookies=[_cookie(parts, value, int(LIFETIME.total_seconds())), known])
 
@@ -83,7 +84,7 @@ async def code(request: AnyRequest) -> Template | Redirect:
         return see_other("/login")
     if isinstance(typed, Submitted):
         return page(request, _TEMPLATE, status=422, form=typed)
-    row = await enter_with_code(request, ticket.account_id, typed.code, Audience.PAGE)
+    row = await enter_with_code(request, ticket.account_id, ticket.mark, typed.code, Audience.PAGE)
     if row is None:
         return page(request, _TEMPLATE, status=422, form=form.wrong("code", does_not_fit()))
     cookies = [auth_of(request).page_cookie(row), _cookie(parts_of(request), "", 0)]
@@ -95,15 +96,20 @@ def does_not_fit() -> str:
     return _("This code does not fit, or it was used already. Codes change every 30 seconds.")
 
 
-async def enter_with_code(request: AnyRequest, account_id: UUID, typed: str, audience: Audience) -> LoginSession | None:
-    """A new session for whoever gave the password before and a code that fits now, else None.
+async def enter_with_code(
+    request: AnyRequest, account_id: UUID, mark: str, typed: str, audience: Audience
+) -> LoginSession | None:
+    """A new session for whoever gave the password before and a code that fits now, else None. ``mark`` is
+    ``password_mark`` of what the password was then.
 
     Raises ``TooManyRequestsException``; then nothing was checked.
     """
     parts = parts_of(request)
     await count_try(request, account_id, typed)
     async with parts.sessions.begin() as session:
-        way = await accepted(session, parts, account_id, typed)
+        account = await service.held(session, account_id)
+        same = account is not None and password_mark(parts, account.password_hash) == mark
+        way = await accepted(session, parts, account_id, typed) if same else None
         if way is None:
             _log.info("login.code_refused", audience=audience)
             await _note_refusal(session, account_id, audience, parts.now())
@@ -167,12 +173,13 @@ async def _ticket(request: AnyRequest) -> _Ticket | None:
         account = await session.get(Account, UUID(account_id))
     if account is None or account.verified_at is None or account.disabled_at is not None:
         return None
-    if _mark(parts, account.password_hash) != mark:
+    if password_mark(parts, account.password_hash) != mark:
         return None
-    return _Ticket(account.id, safe_next(wanted))
+    return _Ticket(account.id, safe_next(wanted), mark)
 
 
-def _mark(parts: Parts, password_hash: str) -> str:
+def password_mark(parts: Parts, password_hash: str) -> str:
+    """What tells later whether the password is still the same; it goes to the browser, sealed."""
     return keyed_hash(factor_keys(parts).recovery, f"password:{password_hash}")
 
 

@@ -34,6 +34,14 @@ async def find(session: AsyncSession, email: str, *, locked: bool = False) -> Ac
     return (await session.scalars(statement.with_for_update() if locked else statement)).one_or_none()
 
 
+async def held(session: AsyncSession, account_id: UUID) -> Account | None:
+    """The account as it is now, if it may log in; nobody changes it before the commit."""
+    may = select(Account).where(
+        Account.id == account_id, Account.verified_at.is_not(None), Account.disabled_at.is_(None)
+    )
+    return (await session.scalars(may.with_for_update(key_share=True))).one_or_none()
+
+
 async def create(
     session: AsyncSession,
     email: str,

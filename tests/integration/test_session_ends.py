@@ -1,17 +1,20 @@
 """What ends an account's sessions ends all of them, cookies and bearer tokens, at once; keys only where it must."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlalchemy import select, update
 
 from portal.accounts import deletion
+from portal.accounts.passwords import Passwords
 from schema.models import Account, LoginSession
 from tests.administration import devices
 from tests.factors import switched_on
 from tests.people import PASSWORD, SESSION_COOKIE, Cast, Person, newest_link, token_of
+from tests.portal_app import CHEAP
 
 pytestmark = pytest.mark.integration
 
@@ -174,3 +177,47 @@ async def test_a_role_is_read_at_each_request(cast: Cast) -> None:
 
     assert seen == [404, 200, 404]
     assert still.id == row.id
+
+
+class Slow(Passwords):
+    """Compares in its own time: ``comparing`` is set when it has begun, and it goes on when ``go_on`` is."""
+
+    def __init__(self) -> None:
+        super().__init__(CHEAP)
+        self.comparing, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def fits(self, stored: str | None, password: str) -> bool:
+        """As always, and told only when it may."""
+        found = await super().fits(stored, password)
+        self.comparing.set()
+        await self.go_on.wait()
+        return found
+
+
+@pytest.mark.parametrize("act", [reset, disabled, deleted, with_a_second_factor])
+@pytest.mark.parametrize("by_program", [False, True])
+async def test_a_log_in_that_was_under_way_does_not_outlast_it(cast: Cast, act: Act, *, by_program: bool) -> None:
+    """The old password was compared before and the session would begin after: whoever knew it is not in."""
+    state, slow = cast.portal.app.state, Slow()
+    as_before = state.parts
+    state.parts = replace(as_before, passwords=slow)
+    async with cast.portal.browser() as http:
+        thief = Person(cast.alice.name, http)
+        form = {"username": thief.email, "password": PASSWORD}
+        token = await thief.form_token()
+        entering = asyncio.create_task(
+            http.post("/auth/jwt/login", data=form)
+            if by_program
+            else http.post("/login", data={"email": thief.email, "password": PASSWORD, "_csrf_token": token})
+        )
+        await slow.comparing.wait()
+        state.parts = as_before
+        await act(cast, cast.alice)
+        slow.go_on.set()
+        answer = await entering
+        page = await thief.get("/")
+
+    entered = answer.status_code == 303 and answer.headers["location"] == "/"
+    assert not entered
+    assert "access_token" not in answer.text
+    assert page.headers.get("location") == "/login"
