@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal import audit, letters
 from portal.accounts import administrators, mailed_tokens
+from portal.accounts.forms import email_key
 from portal.accounts.links import MailedLinks
 from portal.accounts.service import OWNER_NAME
 from portal.audit import Action, Actor
@@ -99,8 +100,7 @@ async def erase(session: AsyncSession, account_id: UUID, *, now: datetime) -> bo
         return False
     homes = await _homes_of_nobody_else(session, account_id, now)
     logins = [name for owner_id in homes for name in await _close_home(session, owner_id, now)]
-    asked = await session.scalars(select(EmailToken.new_email).where(EmailToken.account_id == account_id))
-    addresses = {address.lower() for address in (account.email, *asked)}
+    addresses = {address.lower() for address in (account.email, *await _other_addresses(session, account_id))}
     await session.execute(delete(OutboxMail).where(func.lower(OutboxMail.recipient).in_(addresses)))
     named = or_(Invitation.accepted_by == account_id, func.lower(Invitation.email).in_(addresses))
     await session.execute(delete(Invitation).where(named))
@@ -108,6 +108,18 @@ async def erase(session: AsyncSession, account_id: UUID, *, now: datetime) -> bo
     await session.execute(delete(Account).where(Account.id == account_id))
     await _note(session, Action.DELETED, account_id, audit.SYSTEM, now, logins_revoked=sorted(logins))
     return True
+
+
+async def _other_addresses(session: AsyncSession, account_id: UUID) -> set[str]:
+    """Those that it had before, and those that it wanted and that are nobody else's: wanting proves nothing."""
+    tokens = select(EmailToken.purpose, EmailToken.new_email).where(EmailToken.account_id == account_id)
+    found = {(purpose, email) for purpose, email in await session.execute(tokens) if email}
+    had = {email for purpose, email in found if purpose == TokenPurpose.UNDO_EMAIL}
+    wanted = {email_key(email): email for purpose, email in found if purpose != TokenPurpose.UNDO_EMAIL}
+    people = select(Account.email_key).where(Account.id != account_id, Account.email_key.in_(wanted))
+    invited = select(Invitation.email_key).where(Invitation.email_key.in_(wanted))
+    others = {*await session.scalars(people), *await session.scalars(invited)}
+    return had | {email for key, email in wanted.items() if key not in others}
 
 
 async def _homes_of_nobody_else(session: AsyncSession, account_id: UUID, now: datetime) -> Sequence[UUID]:
