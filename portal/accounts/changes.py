@@ -175,10 +175,10 @@ async def _end_what_was_open(session: AsyncSession, account_id: UUID) -> None:
 
 
 async def _set_address(session: AsyncSession, account: Account, email: str) -> None:
-    """Raises ``AddressTaken``. An account that never confirmed the address makes room: it has proved nothing."""
+    """Raises ``AddressTaken``. An account that never confirmed the address makes room, unless it was disabled."""
     other = await service.find(session, email)
     if other is not None and other.id != account.id:
-        if other.verified_at is not None:
+        if other.verified_at is not None or other.disabled_at is not None:
             raise AddressTaken
         await forget_unconfirmed(session, other.id)
     try:

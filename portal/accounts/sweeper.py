@@ -64,7 +64,12 @@ class Sweeper:
     async def _forget_unconfirmed(self, now: datetime) -> None:
         statement = (
             select(Account.id)
-            .where(Account.verified_at.is_(None), Account.created_at < now - UNCONFIRMED_FOR)
+            .where(
+                Account.verified_at.is_(None),
+                # It is what keeps somebody out: without its row he would sign up anew.
+                Account.disabled_at.is_(None),
+                Account.created_at < now - UNCONFIRMED_FOR,
+            )
             .order_by(Account.created_at)
             .limit(_AT_ONCE)
         )

@@ -1,11 +1,11 @@
 """What the sweeper takes away by itself: sign-ups that nobody confirmed, sessions and links that ran out."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.accounts.sweeper import Sweeper
 from schema.models import Account, EmailToken, Login, LoginSession, Owner
-from tests.people import PASSWORD, Person, sign_up
+from tests.people import PASSWORD, Person, newest_link, sign_up, token_of
 from tests.portal_app import RunningPortal
 
 pytestmark = pytest.mark.integration
@@ -37,6 +37,32 @@ async def test_a_sign_up_nobody_confirmed_is_forgotten_after_a_week(
     async with portal.parts.sessions() as session:
         assert (await session.scalars(select(Account.email))).all() == [alice.email]
         assert len((await session.scalars(select(Owner.id))).all()) == 1
+
+
+async def test_a_disabled_account_does_not_come_back_by_waiting(
+    portal: RunningPortal, alice: Person, bob: Person
+) -> None:
+    """An administrator disabled the sign-up before it was confirmed: neither a week nor another account's wish for the
+    address makes room for it.
+    """
+    await sign_up(portal, alice)
+    await alice.log_in()
+    await bob.post("/signup", email=bob.email, password=PASSWORD)
+    async with portal.parts.sessions.begin() as session:
+        his = update(Account).where(Account.email == bob.email)
+        await session.execute(his.values(disabled_at=portal.clock()))
+    await alice.post("/account/email", email=bob.email)
+    token = token_of(await newest_link(portal, bob.email))
+    taken = await alice.post("/account/email/confirm", token=token)
+    portal.clock.go(days=8)
+
+    await swept(portal)
+    await bob.post("/signup", email=bob.email, password=PASSWORD)
+    await bob.post("/verify", token=token_of(await newest_link(portal, bob.email)))
+    entered = await bob.log_in()
+
+    assert taken.status_code == 410
+    assert entered.status_code == 422
 
 
 async def test_sessions_and_links_that_ran_out_are_swept(portal: RunningPortal, alice: Person) -> None:
