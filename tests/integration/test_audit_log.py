@@ -7,19 +7,22 @@ import sys
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from portal import audit
+from portal.accounts import service
 from portal.audit import Action
 from portal.audit_log import checking
+from portal.audit_log import reading as log
 from portal.audit_log.chain import FaultKind
 from portal.audit_log.sealer import AuditSealer
-from schema.database import Sessions, create_engine_for, sessions_for
+from schema.database import Sessions, create_engine_for, reading, sessions_for
 from schema.models import AuditEntry, AuditSeal
 from tests.databases import bring_up_to_date
 
@@ -211,3 +214,37 @@ async def test_the_command_says_which_entry_was_changed_removed_or_added(tmp_pat
     for sentence in ("Entry 3 was changed", "Entry 6 was removed", "Entry 99 was added afterwards", "No link has"):
         assert sentence in broken[1]
     assert len(broken[1].splitlines()) == 6, broken[1]
+
+
+async def test_an_owners_entries_are_found_without_reading_the_whole_log(engine: AsyncEngine) -> None:
+    """It only grows: a page of one account must not cost more from year to year, on either database."""
+    sessions, postgres = sessions_for(engine), engine.dialect.name == "postgresql"
+    one = "gen_random_uuid()" if postgres else "lower(hex(randomblob(16)))"
+    many = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " INSERT INTO audit_entry (at, actor_id, actor, action, subject, owner_id, details)"
+        f" SELECT CURRENT_TIMESTAMP, {one}, 'account', 'account.logged_in', 'account:' || {one}, {one}, '{{}}' FROM n"
+    )
+    async with sessions.begin() as session:
+        await session.execute(text(many))
+        await session.execute(text("ANALYZE audit_entry"))
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def heard(*told: Any) -> None:
+        asked.append((told[2], told[3]))
+
+    async with sessions.begin() as session:
+        alice = await service.create(session, "alice@example.org", "-", "UTC", now=NOON)
+    assert alice is not None
+    asked.clear()
+    async with reading(sessions) as session:
+        await log.of_account(session, alice.id, NOON)
+    statement, values = next(one for one in asked if "FROM audit_entry" in one[0])
+    explain = "EXPLAIN " if postgres else "EXPLAIN QUERY PLAN "
+    async with engine.connect() as connection:
+        plan = "\n".join(str(tuple(row)) for row in await connection.exec_driver_sql(explain + statement, values))
+
+    assert "ix_audit_entry_actor" in plan, plan
+    assert "ix_audit_entry_owner" in plan, plan
+    assert "ix_audit_entry_subject" in plan, plan
