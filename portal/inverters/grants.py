@@ -17,7 +17,7 @@ goes (``portal.sharing``).
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from schema.models import Account, Grant, Inverter, Owner, Role
@@ -46,7 +46,8 @@ def owned_by(account_id: UUID, now: datetime) -> ColumnElement[bool]:
 
 def acts_for(owner_id: InstrumentedAttribute[UUID], account_id: UUID, now: datetime) -> ColumnElement[bool]:
     """Rows of homes whose owner the account is at ``now``, and of sites that it installs."""
-    return or_(owner_id.in_(homes_of(account_id, now)), owner_id.in_(sites_of(account_id, now)))
+    # One set and not two: with "or" between them PostgreSQL reads all rows of everybody.
+    return owner_id.in_(union_all(homes_of(account_id, now), sites_of(account_id, now)))
 
 
 def homes_of(account_id: UUID, now: datetime) -> Select[UUID]:
