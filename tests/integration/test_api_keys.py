@@ -263,6 +263,18 @@ async def test_a_key_lives_on_when_the_password_changes(cast: Cast) -> None:
     assert "lives on when you change your password" in (await cast.alice.get("/account/keys")).text
 
 
+async def test_who_logs_out_everywhere_is_told_that_keys_are_no_devices(cast: Cast) -> None:
+    """Whoever was robbed must not believe that this was all."""
+    key = await new_key(cast.alice)
+    page = (await cast.alice.get("/account/devices")).text
+
+    await cast.alice.post("/account/devices/end-all")
+
+    assert (await ask(cast, key)).status_code == 200
+    assert "API keys go on reading" in page
+    assert 'href="/account/keys"' in page
+
+
 async def test_no_key_and_no_code_reaches_the_log(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
     """Used well, used wrongly, half of it; and where it stands in the text of a fault it is blanked, digits or none."""
     key = await new_key(cast.alice)
