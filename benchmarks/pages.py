@@ -71,7 +71,7 @@ def _measure(browser: httpx.Client, name: str, path: str, *, rounds: int) -> Non
 def main() -> None:
     """Prints one line per page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages")
-    parser.add_argument("--rounds", type=int, default=60, help="how often each page is asked for")
+    parser.add_argument("--rounds", type=int, default=50, help="how often each page is asked for; 429 beyond 70")
     rounds = parser.parse_args().rounds
     environment = {"PORTAL_PORT": "0", "MQTT_PORT": "0", "PUBLIC_HOST": "127.0.0.1"}
     with tempfile.TemporaryDirectory() as name:
