@@ -180,7 +180,7 @@ SESSIONS = (
     control(
         "a second factor is asked for",
         "portal.accounts.at_the_door",
-        "if account.totp_sealed is not None:",
+        "if now_is.totp_sealed is not None:",
         "if False:",
         f"{FACTOR_TESTS}a_password_alone_opens_nothing_any_more",
     ),
