@@ -5,6 +5,7 @@ credential endpoint's addresses alone. A token says only which session row to lo
 from the database at each request.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,7 @@ from litestar.security.jwt import (
     Token,
 )
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.accounts import api_keys, sessions
 from portal.accounts.sessions import LIFETIME, Visitor
@@ -105,8 +107,7 @@ async def _key_visitor(presented: str, connection: Connection) -> Visitor | None
     async with reading(parts.sessions) as session:
         found = await api_keys.visitor(session, presented, key=key, now=now)
     if found and api_keys.is_due(found.last_used_at, now):
-        async with parts.sessions.begin() as session:
-            await api_keys.note_used(session, found.session_id, now=now)
+        await _noted(parts, lambda session: api_keys.note_used(session, found.session_id, now=now))
     return found
 
 
@@ -120,15 +121,15 @@ async def _visitor(token: Token, connection: Connection, audience: Audience) -> 
     async with reading(parts.sessions) as session:
         found = await sessions.visitor(session, account_id, session_id, audience=audience, now=now)
     if found and sessions.is_due(found.seen_at, now):
-        await _note_seen(parts, session_id, now)
+        await _noted(parts, lambda session: sessions.note_seen(session, session_id, now=now))
     return found
 
 
-async def _note_seen(parts: Parts, session_id: UUID, now: datetime) -> None:
-    """A page is shown all the same where this cannot be written."""
+async def _noted(parts: Parts, note: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    """That somebody was here. The request is answered all the same where this cannot be written."""
     try:
         async with parts.sessions.begin() as session:
-            await sessions.note_seen(session, session_id, now=now)
+            await note(session)
     except SQLAlchemyError as error:
         _log.warning("session.not_noted", error=type(error).__name__)
 

@@ -1,6 +1,8 @@
 """API keys read what their account may see below /api; they open nothing else, and end when they should."""
 
+import asyncio
 import re
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -261,6 +263,20 @@ async def test_a_key_lives_on_when_the_password_changes(cast: Cast) -> None:
     assert (left_out.status_code, program.status_code) == (303, 401)
     assert (await ask(cast, key)).status_code == 200
     assert "lives on when you change your password" in (await cast.alice.get("/account/keys")).text
+
+
+async def test_a_key_reads_while_its_use_cannot_be_noted(cast: Cast, tmp_path: Path) -> None:
+    """Somebody else writes for long, or the disk is full: reading is no matter of writing."""
+    key = await new_key(cast.alice)
+    writer = sqlite3.connect(tmp_path / "deye.db", check_same_thread=False)
+    await asyncio.to_thread(writer.execute, "BEGIN IMMEDIATE")
+
+    try:
+        answer = await ask(cast, key, "/api/account/me")
+    finally:
+        writer.close()
+
+    assert answer.status_code == 200
 
 
 async def test_who_logs_out_everywhere_is_told_that_keys_are_no_devices(cast: Cast) -> None:
