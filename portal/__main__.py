@@ -86,6 +86,10 @@ async def _create_admin(settings: PortalSettings, email: str, password: str) -> 
             known = account or await service.find(session, email)
             if known is None:
                 return f"{email} was removed at this very moment; please try again."
+            if known.disabled_at is not None:
+                return (
+                    f"{email} is disabled and cannot log in: nothing was changed. Enable it at /admin, or name another."
+                )
             settled = account is None and await service.settle(session, known.id, password_hash)
             await service.mark_verified(session, known.id, now=parts.now())
             await service.make_admin(session, known.id, now=parts.now())

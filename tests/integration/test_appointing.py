@@ -76,6 +76,20 @@ async def test_an_account_that_was_confirmed_keeps_its_password_and_its_devices(
     assert (await alice.log_in(PASSWORD)).status_code == 303
 
 
+async def test_whoever_is_disabled_is_not_appointed(portal: RunningPortal, alice: Person) -> None:
+    """The operator is told, instead of being left with an administrator who cannot log in."""
+    await sign_up(portal, alice)
+    async with portal.parts.sessions.begin() as session:
+        await session.execute(update(Account).values(disabled_at=portal.clock()))
+
+    said = await _create_admin(portal.parts.settings, alice.email, OPERATORS)
+    async with portal.parts.sessions() as session:
+        account = await session.get_one(Account, alice.account_id)
+
+    assert "is disabled and cannot log in" in said
+    assert not account.is_admin
+
+
 async def test_a_new_administrator_and_the_same_once_more(portal: RunningPortal, alice: Person) -> None:
     """Made, then known; each time an entry says that a command did it."""
     first = await _create_admin(portal.parts.settings, alice.email, OPERATORS)
