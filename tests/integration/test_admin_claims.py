@@ -1,6 +1,7 @@
 """Contested serials: the evidence, the decision for one side or the other, and what everybody is told."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,16 @@ async def test_who_installs_a_site_is_seen_and_told_like_an_owner(cast: Cast) ->
     assert await home_of(portal, barn) == site
 
 
-async def test_whoever_claims_a_serial_many_times_fills_pages_and_no_more(cast: Cast) -> None:
+@pytest.fixture
+async def cast_on_each(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+    """Everybody at a portal of their own, over each kind of database."""
+    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
+        yield people
+
+
+async def test_whoever_claims_a_serial_many_times_fills_pages_and_no_more(cast_on_each: Cast) -> None:
     """Each page shows fifty, everybody stands on one of them, and whoever stands on the last can win."""
-    portal, now = cast.portal, cast.portal.clock()
+    cast, portal, now = cast_on_each, cast_on_each.portal, cast_on_each.portal.clock()
     hers, his = await dispute(cast)
     names = [f"Copy {number:03}" for number in range(PAGE_SIZE)]
     spoken = {"claim_state": ClaimState.DISPUTED, "activated_at": None}
