@@ -1,8 +1,6 @@
 """API keys read what their account may see below /api; they open nothing else, and end when they should."""
 
-import asyncio
 import re
-import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -263,32 +261,6 @@ async def test_a_key_lives_on_when_the_password_changes(cast: Cast) -> None:
     assert (left_out.status_code, program.status_code) == (303, 401)
     assert (await ask(cast, key)).status_code == 200
     assert "lives on when you change your password" in (await cast.alice.get("/account/keys")).text
-
-
-async def test_a_key_reads_while_its_use_cannot_be_noted(cast: Cast, tmp_path: Path) -> None:
-    """Somebody else writes for long, or the disk is full: reading is no matter of writing."""
-    key = await new_key(cast.alice)
-    writer = sqlite3.connect(tmp_path / "deye.db", check_same_thread=False)
-    await asyncio.to_thread(writer.execute, "BEGIN IMMEDIATE")
-
-    try:
-        answer = await ask(cast, key, "/api/account/me")
-    finally:
-        writer.close()
-
-    assert answer.status_code == 200
-
-
-async def test_who_logs_out_everywhere_is_told_that_keys_are_no_devices(cast: Cast) -> None:
-    """Whoever was robbed must not believe that this was all."""
-    key = await new_key(cast.alice)
-    page = (await cast.alice.get("/account/devices")).text
-
-    await cast.alice.post("/account/devices/end-all")
-
-    assert (await ask(cast, key)).status_code == 200
-    assert "API keys go on reading" in page
-    assert 'href="/account/keys"' in page
 
 
 async def test_no_key_and_no_code_reaches_the_log(cast: Cast, capsys: pytest.CaptureFixture[str]) -> None:
