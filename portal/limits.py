@@ -15,7 +15,6 @@ from litestar.exceptions import TooManyRequestsException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
-from sqlalchemy.exc import SQLAlchemyError
 
 from portal.parts import parts_of
 from portal.tries import NO_WAIT, Limit, counted_address
@@ -46,7 +45,7 @@ ACTS_OF_ONE_A_DAY = Limit("acts.account_a_day", 3000, timedelta(days=1))
 MAILED_ACTS_OF_ONE = Limit("acts.mailed", 20, _HOUR)
 # What one account looks at that asks the store, or about a whole fleet: more than anybody reads, and enough for a
 # program that asks four times a second all day.
-LOOKS_OF_ONE = Limit("looks.account", 240, _MINUTE)
+LOOKS_OF_ONE = Limit("looks.account", 240, _MINUTE, lasting=False)
 # An option of routes that get rid of somebody: who has copied a cookie must not use up what its owner needs for that.
 # They are counted by address, or by what they ask for.
 OWN_LIMITS = "own_limits"
@@ -128,14 +127,8 @@ async def not_too_many_mails(connection: Connection, _: BaseRouteHandler) -> Non
 
 
 async def not_too_many_looks(connection: Connection, _: BaseRouteHandler) -> None:
-    """A guard for what is dear to look at. Raises ``TooManyRequestsException``.
-
-    It is shown all the same where the look cannot be written down.
-    """
-    try:
-        await ask(connection, LOOKS_OF_ONE, str(connection.user.account_id))
-    except SQLAlchemyError as error:
-        _log.warning("looks.not_counted", error=type(error).__name__)
+    """A guard for what is dear to look at. Raises ``TooManyRequestsException``."""
+    await ask(connection, LOOKS_OF_ONE, str(connection.user.account_id))
 
 
 async def serial_asked(connection: Connection, account_id: UUID) -> None:

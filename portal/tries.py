@@ -1,10 +1,13 @@
 """How often something may be tried: fixed windows counted in the database, so that a restart forgives nothing.
 
+What is only looked at is counted in memory: no page waits for a disk because of it, and no card wears out.
+
 ``await parts.tries.wait(limit, key, now=now)`` counts a try and returns zero, or returns how long to wait. Keys
 (addresses, e-mails, account ids) are kept as keyed hashes alone. No HTTP here: that is ``portal.limits``.
 """
 
 import ipaddress
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,11 +26,23 @@ _HOME_PREFIX = 64
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``most`` tries of this kind by one key within ``window``. The kind has at most 32 characters."""
+    """At most ``most`` tries of this kind by one key within ``window``. The kind has at most 32 characters.
+
+    One that is not ``lasting`` is counted by this process alone, in windows that are the same for all keys.
+    """
 
     kind: str
     most: int
     window: timedelta
+    lasting: bool = True
+
+
+@dataclass(slots=True)
+class _Window:
+    """Tries of one kind in the window that is open, by key."""
+
+    ends_at: datetime
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +51,7 @@ class Tries:
 
     sessions: Sessions
     key: str = field(repr=False)
+    _windows: dict[str, _Window] = field(default_factory=dict, repr=False)
 
     async def allowed(self, kind: str, key: str, *, most: int, window: timedelta, now: datetime) -> bool:
         """Count a try and return True, or return False without counting anything."""
@@ -47,11 +63,22 @@ class Tries:
         Has transactions of its own: a refused request rolls back, its try stays. Never call it inside one of yours:
         on SQLite it would wait for you.
         """
+        if not limit.lasting:
+            return self._in_memory(limit, key, now)
         # A flood of refused tries costs a look each and keeps no writer waiting.
         if wait := await self.left(limit, key, now=now):
             return wait
         async with self.sessions.begin() as session:
             return await self.counted(session, limit, key, now=now)
+
+    def _in_memory(self, limit: Limit, key: str, now: datetime) -> timedelta:
+        window = self._windows.get(limit.kind)
+        if window is None or not window.ends_at - limit.window <= now < window.ends_at:
+            window = self._windows[limit.kind] = _Window(now + limit.window)
+        if window.counts[key] >= limit.most:
+            return window.ends_at - now
+        window.counts[key] += 1
+        return NO_WAIT
 
     async def left(self, limit: Limit, key: str, *, now: datetime) -> timedelta:
         """Zero while tries are left, else how long to wait; counts nothing."""

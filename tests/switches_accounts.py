@@ -84,8 +84,8 @@ ACTS = (
     control(
         "what is dear to look at is counted",
         "portal.limits",
-        "        await ask(connection, LOOKS_OF_ONE, str(connection.user.account_id))\n",
-        "        pass\n",
+        "    await ask(connection, LOOKS_OF_ONE, str(connection.user.account_id))\n",
+        "",
         f"{ROUTE_LIMITS_TESTS}what_is_dear_to_look_at_asks_how_often",
         f"{ROUTE_LIMITS_TESTS}one_accounts_looks_are_not_anothers",
     ),

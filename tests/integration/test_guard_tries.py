@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from portal.tries import NO_WAIT, Limit, Tries, counted_address, sweep
-from schema.database import create_engine_for, sessions_for
+from schema.database import create_engine_for, reading, sessions_for
 from schema.models import TryCount
 from tests.databases import bring_up_to_date
 
@@ -43,6 +43,23 @@ async def test_the_fourth_try_waits_for_the_windows_end(tries: Tries) -> None:
     assert waits == [NO_WAIT] * 3 + [timedelta(minutes=57), timedelta(minutes=56)]
     assert left == timedelta(minutes=1)
     assert afterwards == [NO_WAIT] * 3 + [timedelta(minutes=57)]
+
+
+async def test_what_does_not_last_is_counted_without_a_commit(tries: Tries) -> None:
+    """One window for everybody, exact for each; a restart forgives it, and a clock that is set back begins another."""
+    brief = Limit("a_look", 2, timedelta(minutes=1), lasting=False)
+    hers = [await tries.wait(brief, "alice", now=NOW + timedelta(seconds=n)) for n in range(3)]
+    his = await tries.wait(brief, "bob", now=NOW + timedelta(seconds=3))
+    later = await tries.wait(brief, "alice", now=NOW + timedelta(minutes=1))
+    set_back = [await tries.wait(brief, "alice", now=NOW - timedelta(hours=1)) for _ in range(3)]
+    restarted = Tries(tries.sessions, "a key")
+
+    assert hers == [NO_WAIT, NO_WAIT, timedelta(seconds=58)]
+    assert (his, later) == (NO_WAIT, NO_WAIT)
+    assert set_back == [NO_WAIT, NO_WAIT, timedelta(minutes=1)]
+    assert await restarted.wait(brief, "alice", now=NOW - timedelta(hours=1)) == NO_WAIT
+    async with reading(tries.sessions) as session:
+        assert (await session.scalars(select(TryCount))).all() == []
 
 
 async def test_kinds_and_keys_do_not_count_each_others_tries(tries: Tries) -> None:

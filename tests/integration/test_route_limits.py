@@ -1,6 +1,5 @@
 """How often: every act of the application asks the limits that ``tests/route_limits.txt`` names, and heeds each one."""
 
-import sqlite3
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
 
 from portal.limits import LOOKS_OF_ONE
 from portal.throttle import Throttle
@@ -140,19 +138,6 @@ async def test_one_accounts_looks_are_not_anothers(cast: Cast) -> None:
 
     assert program == [200, 429]
     assert (hers, his, later) == (429, 200, 200)
-
-
-async def test_a_look_that_cannot_be_counted_is_shown(stage: Stage) -> None:
-    """A database that takes nothing for a moment costs nobody his overview."""
-
-    class Stuck(NoLimits):
-        async def wait(self, limit: Limit, key: str, *, now: datetime) -> timedelta:
-            raise OperationalError(f"{limit.kind} {now}", key, sqlite3.OperationalError("database is locked"))
-
-    parts = stage.portal.parts
-    stage.portal.app.state.parts = replace(parts, tries=Stuck(parts.sessions, parts.tries.key))
-
-    assert (await stage.cast.alice.get("/")).status_code == 200
 
 
 async def test_every_limit_is_heeded(stage: Stage, tries: Counting) -> None:
