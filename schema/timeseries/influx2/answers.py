@@ -64,7 +64,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return min(float(text), _LONGEST_WISH_S)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone that is any number of hours away
         return None
     seconds = (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
     return min(max(seconds, 0.0), _LONGEST_WISH_S)
