@@ -5,6 +5,7 @@ nobody knows, as an extra value. No clock, no network, no tenant.
 """
 
 import re
+import sys
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
@@ -180,11 +181,16 @@ def complete(fresh: dict[str, float], values: Mapping[str, float], kin: str) -> 
         fresh["grid_power" if kin == "grid" else "ac_power"] = total
     phases = [values[name] for name in _PHASE_POWERS if name in values]
     if kin == "grid" and "ac_power" not in values and len(phases) == len(_PHASE_POWERS):
-        fresh["ac_power"] = sum(phases)
+        fresh["ac_power"] = _sum(phases)
     strings = [values[name] for name in _STRING_POWERS if name in values]
     if kin and strings and "dc_power" not in values:
-        fresh["dc_power"] = sum(strings)
+        fresh["dc_power"] = _sum(strings)
     batteries = [values[name] for name in _BATTERY_POWERS if name in values]
     if batteries:
-        fresh["battery_power"] = sum(batteries)
+        fresh["battery_power"] = _sum(batteries)
     return fresh
+
+
+def _sum(powers: Collection[float]) -> float:
+    """Finite whatever was sent: it is judged, and perhaps told to its owner, like a number that came by itself."""
+    return max(-sys.float_info.max, min(sum(powers), sys.float_info.max))

@@ -95,6 +95,8 @@ class NoticeRows:
             if (trip := told.trip) is None:
                 del self._told[key]
                 continue
+            # To the end, until it is written: one that no table takes must not keep the others waiting.
+            self._told[key] = self._told.pop(key)
             await self._write(trip)
             told.written = now
             told.acted = now if trip.quarantine else told.acted

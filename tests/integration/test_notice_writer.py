@@ -1,6 +1,7 @@
 """What is written of trips: notices that are counted now and then, and quarantines that are made once."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.counters import Counters
 from bridge.edges.notice_rows import AGAIN_S, NoticeRows
@@ -62,6 +64,20 @@ async def test_a_trouble_that_lasts_is_counted_now_and_then(place: Home) -> None
 
     assert (first, between, last) == (10, 10, 110)
     assert bench.rows._told == {}
+
+
+async def test_a_notice_that_cannot_be_written_keeps_nobody_waiting(place: Home) -> None:
+    """PostgreSQL takes no infinity, SQLite no such number: the neighbour's notice is there after the next turns."""
+    alice, bob = await place.pair(), await place.pair(serial="2722222222")
+    bench = Bench(place, alice, bob)
+    wrong = tripped(alice)._replace(details={"value": float("inf")}, times=2**70)
+    bench.rows.note(wrong)
+    bench.rows.note(tripped(bob))
+    for _ in range(3):
+        with contextlib.suppress(SQLAlchemyError, OverflowError):
+            await bench.rows.flush()
+
+    assert [row.login for row in (await noticed_rows(place)).values()] == [bob.login]
 
 
 async def test_a_clear_case_does_not_wait_for_the_rest_of_a_notice(place: Home) -> None:

@@ -1,5 +1,7 @@
 """kbialek's scalars: every topic of its table, its words, its traps."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -184,6 +186,20 @@ def test_sums_that_no_topic_carries_are_made_from_the_cycle() -> None:
     more = deye_mqtt.complete({}, cycle, "grid")
 
     assert more == {"ac_power": 6.0, "dc_power": 30.0, "battery_power": -11.0}
+
+
+@pytest.mark.parametrize("huge", [1e308, -1e308])
+def test_a_sum_of_huge_numbers_is_a_number(huge: float) -> None:
+    """Each of them is finite; what is told of their sum must be too, for no table takes infinity."""
+    cycle = dict.fromkeys(
+        ("ac_l1_power", "ac_l2_power", "ac_l3_power", "dc_pv1_power", "dc_pv2_power", "x_battery_1_power",
+         "x_battery_2_power"), huge,
+    )  # fmt: skip
+
+    more = deye_mqtt.complete({}, cycle, "grid")
+
+    assert more.keys() == {"ac_power", "dc_power", "battery_power"}
+    assert all(math.isfinite(value) and value / huge > 1 for value in more.values())
 
 
 def test_two_of_three_phases_make_no_sum() -> None:
