@@ -21,8 +21,7 @@ umask 027
 say() { printf 'entrypoint: %s\n' "$*"; }
 
 replace() { # name, text: whoever reads sees the old file or the new one
-    printf '%s\n' "$2" >"$folder/.$1.new"
-    mv "$folder/.$1.new" "$folder/$1"
+    printf '%s\n' "$2" >"$folder/.$1.new" && mv "$folder/.$1.new" "$folder/$1"
 }
 
 # Children of a shell that waits in the foreground would keep it from hearing TERM: so it waits for background ones.
@@ -71,20 +70,23 @@ trap 'kill -TERM "$broker" 2>/dev/null || true' TERM INT
 
 # The broker's lines go on to our output; one of them tells that the bridge is here. Refused logins, which 2.1 logs with
 # their address, are also kept for whoever shuts such addresses out (fail2ban/): two files of at most 10,000 lines.
+# On a full disk lines are lost and nothing else: what could not be written is tried again.
 refused=0
+here=''
 while IFS= read -r line; do
-    printf '%s\n' "$line"
+    printf '%s\n' "$line" || true
     case $line in
     *'] disconnected: not authorised.')
-        printf '%s\n' "$line" >>"$folder/refused.log"
+        printf '%s\n' "$line" >>"$folder/refused.log" || true
         refused=$((refused + 1))
         if [ "$refused" -ge 10000 ]; then
-            mv "$folder/refused.log" "$folder/refused.log.1"
+            mv "$folder/refused.log" "$folder/refused.log.1" || true
             refused=0
         fi
         ;;
-    *'New client connected from '*" u'bridge')"*) : >"$folder/.bridge-was-here" ;;
+    *'New client connected from '*" u'bridge')"*) here=yes ;;
     esac
+    if [ -n "$here" ] && touch "$folder/.bridge-was-here"; then here=''; fi
 done <"$folder/.log" &
 reader=$!
 
@@ -100,10 +102,7 @@ keep_loaded() {
                 # The broker has one thread: a client that comes after the signal is served after the reload.
                 sleep 1
             fi
-            if [ -z "$told" ]; then
-                replace applied "$loaded"
-                told=yes
-            fi
+            if [ -z "$told" ] && replace applied "$loaded"; then told=yes; fi
         fi
         sleep 1
     done

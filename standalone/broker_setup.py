@@ -103,10 +103,10 @@ def _replace(path: Path, text: str) -> None:
 
 
 def generation(folder: Path) -> int | None:
-    """The generation whose load is asked for."""
+    """The generation whose load is asked for; None where there is none, or the disk does not say now."""
     try:
         text = (folder / GENERATION).read_text().strip()
-    except FileNotFoundError:
+    except OSError:
         return None
     return int(text) if text.isdecimal() else None
 

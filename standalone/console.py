@@ -3,6 +3,7 @@
 Our own processes log one JSON object per line; uvicorn, the broker and tracebacks write plain text.
 """
 
+import contextlib
 import json
 import re
 import sys
@@ -45,12 +46,20 @@ def _is_routine(child: str, text: str) -> bool:
     return text.startswith(("INFO:", "DEBUG:"))
 
 
+def _print(text: str) -> None:
+    """On a full disk, or where nobody reads any more, a line is lost and nothing else: whoever hands lines on here has
+    to go on reading them, or the child that writes them stands still.
+    """
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
 @dataclass(slots=True)
 class Console:
     """Holds every line back until ``open``, so that the first two lines of the output are the two addresses."""
 
     verbose: bool = False
-    write: Callable[[str], None] = lambda text: print(text, flush=True)
+    write: Callable[[str], None] = _print
     _held: list[str] | None = field(default_factory=list)
     _last: dict[str, deque[str]] = field(default_factory=dict)
 

@@ -36,6 +36,8 @@ class Supervisor:
     stop_asked: asyncio.Event = field(default_factory=asyncio.Event)
     _rule: ReloadRule = field(default_factory=ReloadRule)
     _children: dict[str, Child] = field(default_factory=dict)
+    # The generation that the provisioner was told of.
+    _told: int | None = None
 
     async def run(self, greeting: Callable[[], list[str]]) -> None:
         """Until ``stop_asked`` is set. ``greeting`` follows the two addresses. Raises ``CannotStart``."""
@@ -61,16 +63,16 @@ class Supervisor:
     def _line(self, child: str, text: str) -> None:
         if child == BROKER and _BRIDGE_CONNECTED.search(text):
             self._rule.bridge_connected()
-            if self._rule.loaded is not None:
-                broker_setup.write_applied(self.plan.broker_dir, self._rule.loaded)
+            self._told = None
         self.console.line(child, text)
 
     def _broker_starts(self) -> None:
         self._rule.broker_starts(broker_setup.generation(self.plan.broker_dir))
 
     async def _keep_loaded(self) -> None:
-        """SIGHUP for each new generation, by the rule; then the provisioner is told."""
+        """SIGHUP for each new generation, by the rule; then the provisioner is told, as soon as the disk has room."""
         clock = asyncio.get_running_loop().time
+        full = False
         while True:
             wanted = broker_setup.generation(self.plan.broker_dir)
             if wanted is not None and self._rule.is_due(wanted, now=clock()):
@@ -78,8 +80,22 @@ class Supervisor:
                 self._rule.reloaded(wanted, now=clock())
                 # The broker has one thread: a client that comes after the signal is served after the reload.
                 await asyncio.sleep(_POLL_S)
-                broker_setup.write_applied(self.plan.broker_dir, wanted)
+            try:
+                self._tell_provisioner()
+            except OSError as fault:
+                if not full:
+                    self.console.say(f"{self.plan.broker_dir} cannot be written ({fault.strerror}): trying again.")
+                full = True
+            else:
+                full = False
             await asyncio.sleep(_POLL_S)
+
+    def _tell_provisioner(self) -> None:
+        """What the broker has loaded, unless that was said. Raises ``OSError``."""
+        loaded = self._rule.loaded if self._rule.bridge_was_here else None
+        if loaded is not None and loaded != self._told:
+            broker_setup.write_applied(self.plan.broker_dir, loaded)
+            self._told = loaded
 
     async def _until_ready(self) -> bool:
         """True when every part answers, false when a stop was asked for before. Raises ``CannotStart``."""
