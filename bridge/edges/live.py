@@ -6,7 +6,7 @@ A cache (DESIGN 4.2): never waited for, a failure to write costs a moment of fre
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -30,6 +30,9 @@ _RETRY_S = 1.0
 _REST = 19
 _MOST_AT_ONCE = 500
 _PATIENCE_S = 5.0
+# A publisher's own time may be ahead by so much (``bridge.pipeline``). What a row has from beyond comes from a time when
+# our clock was wrong: nothing would ever be newer.
+_MOST_AHEAD = timedelta(minutes=10)
 
 
 @dataclass(slots=True, eq=False)
@@ -43,11 +46,6 @@ class _State:
     refusal_detail: str = ""
     refused_at: datetime | None = None
     written: float = float("-inf")
-
-    def seen(self, at: datetime) -> None:
-        """A message came; one that was kept for a while takes nothing back."""
-        if self.seen_at is None or at > self.seen_at:
-            self.seen_at = at
 
 
 class LiveRows:
@@ -120,17 +118,17 @@ class LiveRows:
 
     def topic_right(self, inverter_id: UUID, at: datetime) -> None:
         """See ``Live.topic_right``."""
-        self._reached(inverter_id, Rung.TOPIC_RIGHT).seen(at)
+        self._seen(self._reached(inverter_id, Rung.TOPIC_RIGHT), at)
 
     def understood(self, inverter_id: UUID, at: datetime) -> None:
         """See ``Live.understood``."""
-        self._reached(inverter_id, Rung.PAYLOAD_UNDERSTOOD).seen(at)
+        self._seen(self._reached(inverter_id, Rung.PAYLOAD_UNDERSTOOD), at)
 
     def reading(self, inverter_id: UUID, reading: Reading, at: datetime) -> None:
         """See ``Live.reading``. An older reading that comes late only fills gaps."""
         state = self._reached(inverter_id, Rung.VALUES_PLAUSIBLE)
-        state.seen(at)
-        if state.reading_at is None or reading.at >= state.reading_at:
+        self._seen(state, at)
+        if self._is_newer(reading.at, state.reading_at):
             state.reading_at = reading.at
             state.values.update(reading.values)
         else:
@@ -140,12 +138,20 @@ class LiveRows:
         """See ``Live.refused``."""
         state = self._reached(inverter_id, Rung.NOTHING)
         state.refusal, state.refusal_detail, state.refused_at = reason.value, detail, at
-        state.seen(at)
+        self._seen(state, at)
 
     def newest(self, inverter_id: UUID) -> tuple[Mapping[str, float], datetime | None]:
         """See ``Live.newest``."""
         state = self._states.get(inverter_id)
         return (state.values, state.reading_at) if state else ({}, None)
+
+    def _seen(self, state: _State, at: datetime) -> None:
+        """A message came; one that was kept for a while takes nothing back."""
+        if self._is_newer(at, state.seen_at):
+            state.seen_at = at
+
+    def _is_newer(self, at: datetime, known: datetime | None) -> bool:
+        return known is None or at >= known or known > self._clock.now() + _MOST_AHEAD
 
     def _reached(self, inverter_id: UUID, rung: Rung) -> _State:
         state = self._states.get(inverter_id)

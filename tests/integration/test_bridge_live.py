@@ -54,6 +54,28 @@ async def test_values_merge_and_the_newest_reading_wins(rows: LiveRows) -> None:
     assert row.rung == Rung.VALUES_PLAUSIBLE
 
 
+async def test_a_clock_that_was_years_ahead_for_a_moment_does_not_stop_the_row_for_years(database_url: str) -> None:
+    """What was written then is newer than all that follows; after a restart too."""
+    time = FakeTime()
+    rows = LiveRows(database_url, time.clock(), Counters())
+    await rows.start()
+    time.seconds = 10 * 365 * 86_400.0
+    rows.reading(ROOF, Reading(time.now(), {"ac_power": 1.0}, {}), time.now())
+    await rows.flush()
+    await rows.close()
+    time.seconds = 60.0
+    rows = LiveRows(database_url, time.clock(), Counters())
+    await rows.start()
+    rows.reading(ROOF, Reading(time.now(), {"ac_power": 2.0}, {}), time.now())
+    rows.reading(ROOF, Reading(NOON, {"ac_power": 3.0}, {}), NOON)
+    await rows.flush()
+    row = await _row(rows)
+    await rows.close()
+
+    assert row.values == {"ac_power": 2.0}
+    assert row.reading_at == row.seen_at == time.now()
+
+
 async def test_the_furthest_rung_stays(rows: LiveRows) -> None:
     """A later trouble is shown beside it, not instead of it."""
     rows.understood(ROOF, NOON)
