@@ -31,6 +31,8 @@ _log = structlog.get_logger(__name__)
 
 ASK_EVERY_S = 1.0
 EXPIRE_EVERY_S = 3600.0
+# What a clock gains or loses by itself between two looks is far below this.
+_CLOCK_WAS_SET_S = 3600.0
 # After this an original whose outcome has not come (the database was away, say) is taken up again.
 _RETRY_S = 30.0
 _LOOK_EVERY_S = 0.1
@@ -75,18 +77,36 @@ class LetterRequests:
         self._counters = counters
         self._keep = keep
         self._started: set[UUID] = set()
+        self._expire_at = clock.monotonic() + EXPIRE_EVERY_S
+        self._wall_ahead_s = self._wall_ahead_now()
 
     async def run(self) -> None:
         """Carry out requests, for ever."""
-        expire_at = self._clock.monotonic()
         while True:
             with self._trouble.outlived(self._faults, _log, "letters.request_postponed"):
-                if self._clock.monotonic() >= expire_at:
-                    await self.expire()
-                    expire_at = self._clock.monotonic() + EXPIRE_EVERY_S
-                while await self.turn():
-                    pass
+                await self.look()
             await self._clock.sleep(ASK_EVERY_S)
+
+    async def look(self) -> None:
+        """One round: what is too old goes when it is time, then requests."""
+        if self._time_to_expire():
+            await self.expire()
+            self._expire_at = self._clock.monotonic() + EXPIRE_EVERY_S
+        while await self.turn():
+            pass
+
+    def _time_to_expire(self) -> bool:
+        """Once an hour, and an hour after the start or after the clock was set: one that is wrong for a while (no
+        battery, a wrong answer to the question for the time) must not make everything old.
+        """
+        ahead = self._wall_ahead_now()
+        if abs(ahead - self._wall_ahead_s) > _CLOCK_WAS_SET_S:
+            self._expire_at = self._clock.monotonic() + EXPIRE_EVERY_S
+        self._wall_ahead_s = ahead
+        return self._clock.monotonic() >= self._expire_at
+
+    def _wall_ahead_now(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
     async def turn(self) -> bool:
         """Carry out the oldest request; False where there is none."""

@@ -30,8 +30,8 @@ _RETRY_S = 1.0
 _REST = 19
 _MOST_AT_ONCE = 500
 _PATIENCE_S = 5.0
-# A publisher's own time may be ahead by so much (``bridge.pipeline``). What a row has from beyond comes from a time when
-# our clock was wrong: nothing would ever be newer.
+# A publisher's own time may be ahead by so much (``bridge.pipeline``). What a row has from beyond comes from when our
+# clock was wrong: nothing would ever be newer.
 _MOST_AHEAD = timedelta(minutes=10)
 
 

@@ -1,6 +1,7 @@
 """Requests about dead letters, on a real spool and database: what fails fails alone and is told."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ import pytest
 
 from bridge.counters import Counters
 from bridge.edges.dead_letters import DeadLetterCopy
-from bridge.edges.letter_requests import LetterRequests
+from bridge.edges.letter_requests import EXPIRE_EVERY_S, LetterRequests
 from bridge.edges.spool import SqliteSpool
 from bridge.kept import KeptLetter, Letter
 from bridge.refusals import Reason
@@ -27,6 +28,9 @@ class Bench:
     def __init__(self, spool: SqliteSpool, folder: Path) -> None:
         self.spool = spool
         self.time = FakeTime()
+        # How wrong the wall clock is.
+        self.ahead = timedelta(0)
+        clock = replace(self.time.clock(), now=lambda: self.time.now() + self.ahead)
         self.counters = Counters()
         self.registry = FakeRegistry()
         self.taken: list[KeptLetter] = []
@@ -43,7 +47,7 @@ class Bench:
             url=url,
             registry=self.registry,
             replays=self,
-            clock=self.time.clock(),
+            clock=clock,
             counters=self.counters,
             keep=timedelta(days=14),
         )
@@ -178,6 +182,23 @@ async def test_a_purge_that_was_interrupted_says_how_many_it_dropped(bench: Benc
 
     request = await bench.answer(request_id)
     assert (request.state, request.done) == (RequestState.DONE, 7)
+
+
+async def test_a_clock_that_is_far_ahead_for_a_while_makes_no_letter_old(bench: Bench) -> None:
+    """At the start or later; what is old by a clock that has not been set for an hour goes."""
+    bench.time.seconds = EXPIRE_EVERY_S / 2
+    for ahead in (timedelta(days=3650), timedelta(0), timedelta(days=3650)):
+        bench.ahead = ahead
+        await bench.requests.look()
+        bench.time.seconds += EXPIRE_EVERY_S * 0.9
+        await bench.requests.look()
+    kept = bench.counters.letters_expired
+    bench.ahead = timedelta(0)
+    for _ in range(15):
+        bench.time.seconds += 86_400
+        await bench.requests.look()
+
+    assert (kept, bench.counters.letters_expired) == (0, 3)
 
 
 async def test_old_copies_and_requests_go_with_old_letters(bench: Bench) -> None:
