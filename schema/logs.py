@@ -6,6 +6,7 @@ records that cannot be formatted come out as lines of the same kind.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import re
@@ -13,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -51,6 +52,7 @@ def configure(log_format: str, *, level: int = logging.INFO, hidden: Iterable[st
     ``hidden`` are the process's own secrets: they are blanked wherever they turn up.
     """
     hide(hidden)
+    stream = cast("TextIO", _Lossy(sys.stderr))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -67,10 +69,10 @@ def configure(log_format: str, *, level: int = logging.INFO, hidden: Iterable[st
     structlog.configure(
         processors=[*shared, _redacted, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(sys.stderr)
+    handler = _Handler(stream)
     handler.addFilter(_is_a_fault)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -88,6 +90,23 @@ def configure(log_format: str, *, level: int = logging.INFO, hidden: Iterable[st
 def _is_a_fault(record: logging.LogRecord) -> bool:
     """A process that stops cancels what it is doing: SQLAlchemy calls that an error and replaces a connection."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+class _Lossy:
+    """A stream that cannot be written (a file on a full disk, a pipe nobody reads) costs its lines and nothing else:
+    what is logged then is trouble already, and whoever says so has to go on.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class _Handler(logging.StreamHandler[Any]):

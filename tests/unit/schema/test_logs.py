@@ -1,8 +1,10 @@
 """Logs never carry secrets, whatever is handed to them, and every line is one JSON object."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +96,22 @@ def test_what_a_library_says_of_our_own_cancelling_is_no_error() -> None:
 
     assert len(lines) == 1
     assert "OSError" in lines[0]["exception"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="other systems have no disk that is always full")
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_log_that_cannot_be_written_costs_its_lines_and_nothing_else(log_format: str) -> None:
+    """On a file of the full disk, and on a pipe whose reader has gone: whoever says so goes on."""
+    code = (
+        _START.replace("FORMAT", log_format) + 'for _ in range(2_000): log.error("spool.unavailable", why="x" * 99)\n'
+    )
+    code += 'logging.getLogger("library").warning("plain words")\nprint("went on")'
+    unread, broken = os.pipe()
+    os.close(unread)
+    with Path("/dev/full").open("wb") as full, os.fdopen(broken, "wb") as pipe:
+        said = [
+            subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stream, check=False).stdout
+            for stream in (full, pipe)
+        ]
+
+    assert said == [b"went on\n"] * 2
