@@ -5,6 +5,7 @@ last word: it lets one client of our id in, and whoever it throws out stops. ``d
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.edges.frozen import WatchfulSelector
 from bridge.edges.lock import BEAT_S, FileLock, Patience, end_frozen
+from bridge.seldom import Seldom
 from schema.database import is_sqlite
 from schema.settings import BridgeLease, BridgeSettings
 
@@ -56,6 +58,7 @@ class Lease:
         self._confirmed_at = float("-inf")
         self._without_database = False
         self._told = False
+        self._trouble = Seldom(clock.monotonic)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def take(self, stopping: asyncio.Event) -> bool:
@@ -80,7 +83,8 @@ class Lease:
 
     def taken_over(self) -> None:
         """The broker has thrown this bridge out for another one: be patient with the database at the next start."""
-        self._mark.touch()
+        with contextlib.suppress(OSError):
+            self._mark.touch()
 
     def woken(self, gap_s: float) -> None:
         """The process has stood still for so long. A lease that others may have by now is not asked for: end at once,
@@ -151,9 +155,11 @@ class Lease:
         return now - self._confirmed_at < CONFIRMED_FOR_S
 
     async def _beat(self) -> None:
+        """The lock holds though the disk takes nothing any more, and what needs no disk goes on."""
         while True:
             await self._clock.sleep(BEAT_S)
-            self._lock.beat()
+            with self._trouble.outlived((OSError,), _log, "lease.beat_not_written"):
+                self._lock.beat()
 
     async def _confirm(self, database: "DatabaseLease") -> None:
         """Ask for the lease again and again. It is kept while the database is away, unless the setting is strict."""
