@@ -112,7 +112,11 @@ class Spreading:
         for outage in await self._kept.closed():
             after = ""
             while page := await self._kept.sources(outage.epoch, after, _SOURCES_AT_ONCE):
-                await asyncio.gather(*(self._turn(outage, source, total) for source, total in page))
+                turns = [self._turn(outage, source, total) for source, total in page]
+                # To the end, all of them: one that still waits would be taken up a second time beside itself.
+                for fault in await asyncio.gather(*turns, return_exceptions=True):
+                    if fault is not None:
+                        raise fault
                 after = page[-1][0]
             if await self._kept.finish(outage.epoch):
                 _log.info("backlog.spread", since=str(outage.since), until=str(outage.until))

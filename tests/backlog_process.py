@@ -12,7 +12,7 @@ from bridge.counters import Counters
 from bridge.edges.kept_backlog import SqliteBacklog
 from bridge.edges.spool import SqliteSpool
 from bridge.keeper import Keeper
-from bridge.kept import Entry
+from bridge.kept import Entry, SpoolUnavailable
 from bridge.pipeline import Decisions, Pipeline
 from bridge.routes import Route
 from bridge.spreading import Spreading
@@ -25,11 +25,15 @@ Point = tuple[datetime, dict[str, float]]
 
 
 class KilledAfter(SqliteBacklog):
-    """Dies before the transaction with this number."""
+    """Dies before the transaction with this number; the next ``failing`` ones find no room."""
 
     turns = 1_000_000
+    failing = 0
 
     async def turn(self, records: Sequence[int], entries: Sequence[Entry]) -> None:
+        if self.failing:
+            self.failing -= 1
+            raise SpoolUnavailable("full")
         self.turns -= 1
         if self.turns < 0:
             await asyncio.Event().wait()

@@ -1,5 +1,6 @@
 """Untimed messages of an outage on a real spool file: kept, spread, and the same again after a crash at any point."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,6 +98,34 @@ async def test_a_crash_before_the_marker_loses_nothing_and_goes_on_in_the_same_o
         points = await other.points(roof)
 
     assert [at for at, _ in points] == [NOON + timedelta(minutes=15 + 30 * number) for number in range(4)]
+
+
+async def test_a_source_that_waits_is_not_taken_up_twice_when_another_ones_disk_was_full(tmp_path: Path) -> None:
+    """The database takes its time with Bob's claim; Alice's lines find no room meanwhile and are tried again."""
+    roof, barn = route(), route(BOB_LOGIN, serial="2722222222", claim=Claim.PENDING)
+    registry = FakeRegistry(roof, barn)
+    answers = asyncio.Event()
+    registry.thinks = answers.wait
+    async with process(tmp_path / "spool.db", registry) as one:
+        one.kept.failing = 1
+        for login, watts in ((ALICE_LOGIN, "1.0"), (BOB_LOGIN, "2.0"), (BOB_LOGIN, "99999999")):
+            one.send(f"deye/{login}/ac/active_power", watts)
+        one.spreading.marker()
+        await until(lambda: registry.asked and not one.kept.failing)
+        # Long enough for the next round: its pause is none on this clock.
+        await one.kept.closed()
+        for _ in range(100):
+            await one.kept.sources(1, "", 1)
+        asked = registry.asked
+        answers.set()
+        await one.nothing_left()
+        (letters,) = await one.spool.run(
+            lambda file: file.connection.execute("SELECT sum(count) FROM trouble").fetchone()
+        )
+        lines = [len(await one.points(paired)) for paired in (roof, barn)]
+
+    assert (asked, lines, letters) == (1, [1, 1], 1)
+    assert one.spooled == {roof.inverter_id: 1, barn.inverter_id: 1}
 
 
 async def test_the_first_reading_of_a_feed_claims_it_before_others_are_judged(tmp_path: Path) -> None:
