@@ -1,13 +1,13 @@
 """A session with a real broker, over either edge, and a road to it that can break."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.edges.broker_edges import connect_with
-from bridge.edges.connection import Access
+from bridge.edges.connection import Access, Connection
 from bridge.edges.mqtt import MqttSession
 from bridge.ports import Delivery
 from schema.settings import BrokerEdge
@@ -22,19 +22,26 @@ TOPIC = f"deye/{LOGIN}/x"
 KEEPALIVE_S = 4
 
 
+Way = Callable[[Connection], Connection]
+
+
 class Session:
     """A session at work, and everything it has handed over."""
 
-    def __init__(self, port: int, edge: BrokerEdge, receive_maximum: int) -> None:
+    def __init__(
+        self, port: int, edge: BrokerEdge, receive_maximum: int, clock: Clock | None = None, way: Way | None = None
+    ) -> None:
+        """``way`` puts something between the session and each of its connections."""
         self.log: list[str] = []
         self.markers: list[int] = []
         self.numbers: dict[str, bytes] = {}
         self.subscriptions = 0
         access = Access("127.0.0.1", port, BRIDGE_PASSWORD, 3600, receive_maximum, KEEPALIVE_S)
+        connect = connect_with(edge)
         self.edge = MqttSession(
             access,
-            Clock(),
-            connect=connect_with(edge),
+            clock or Clock(),
+            connect=(lambda access, listener: way(connect(access, listener))) if way else connect,
             on_subscribed=self._subscribed,
             on_system=self._heard,
             on_marker=lambda: self.markers.append(len(self.deliveries)),

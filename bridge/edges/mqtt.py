@@ -40,6 +40,8 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 # A connection that lasts this long was no failure.
 _STEADY_S = 5.0
+# Behind a long backlog the marker comes late; one that comes twice says nothing new.
+_MARKER_AGAIN_S = 30.0
 
 
 class MqttSession:
@@ -159,12 +161,25 @@ class MqttSession:
     async def _one_connection(self) -> None:
         """One connection, from CONNECT to its loss, which is always an exception."""
         connection = self._connect(self._access, self)
+        again: asyncio.Future[None] | None = None
         try:
             await connection.open()
             await self._subscribe(connection)
+            again = asyncio.create_task(self._repeat_marker(connection), name="mqtt.marker")
             await connection.ended()
         finally:
             connection.close()
+            if again is not None:
+                again.cancel()
+                await asyncio.gather(again, return_exceptions=True)
+
+    async def _repeat_marker(self, connection: Connection) -> None:
+        """Publish the marker until it comes: a broker whose queue is full drops it too, with an answer of success."""
+        while True:
+            await self._clock.sleep(_MARKER_AGAIN_S)
+            if self._stopped or not self.backlog:
+                return
+            await connection.publish(MARKER_TOPIC, self._marker)
 
     async def _subscribe(self, connection: Connection) -> None:
         """After every CONNACK: a session the broker has lost comes without its subscriptions."""

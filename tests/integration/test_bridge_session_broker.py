@@ -1,15 +1,21 @@
 """The contract of ``BrokerSession`` on a real Mosquitto, over both edges: what a broker keeps, tells and refuses."""
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from bridge.clock import Clock
+from bridge.edges.connection import Connection
 from schema.settings import BrokerEdge
 from schema.topics import BROKER_NUMBERS
-from tests.broker import Broker
-from tests.publisher import Publisher
-from tests.session_set_up import LOGIN, TOPIC, publish, session
+from tests.broker import Broker, broker
+from tests.publisher import SECRET, Publisher
+from tests.session_set_up import LOGIN, TOPIC, Session, publish, session
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -49,6 +55,47 @@ async def test_the_marker_is_announced_once_for_each_connection_and_after_its_ba
 
         assert one.payloads == [0, 1, 2, 0, 1, 2]
         assert one.markers == [0, 6]
+
+
+class _Crowded:
+    """A connection whose first marker meets a queue that has just been filled."""
+
+    def __init__(self, connection: Connection, fill: Callable[[], Awaitable[None]]) -> None:
+        self._connection, self._fill = connection, fill
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        await self._fill()
+        await self._connection.publish(topic, payload)
+
+
+async def test_a_marker_that_a_full_queue_has_dropped_is_published_again(tmp_path: Path, edge: BrokerEdge) -> None:
+    """A full queue answers success and drops, our marker too: without it all that is live would wait like a backlog."""
+    small = {"max_queued_messages 500000": "max_queued_messages 20"}
+    full = False
+
+    async def fill() -> None:
+        nonlocal full
+        if not full:
+            await publish(server, range(100))
+            full = True
+
+    clock = Clock(sleep=lambda seconds: asyncio.sleep(min(seconds, 0.1)))
+    with broker(tmp_path / "broker", changed=small) as server:
+        server.allow({LOGIN: SECRET})
+        one = Session(server.port, edge, 10, clock, lambda connection: cast("Connection", _Crowded(connection, fill)))
+        one.start()
+        try:
+            await until(lambda: full)
+            # What the broker does for somebody else it does after our marker.
+            await publish(server, range(1))
+            await until(lambda: one.settle_all() is not None and one.edge.subscribed)
+            await until(lambda: one.settle_all() is not None and not one.edge.backlog)
+            await until(lambda: len(one.markers) == 1)
+        finally:
+            await one.crash()
 
 
 async def test_the_broker_tells_what_it_counts(server: Broker, edge: BrokerEdge) -> None:
