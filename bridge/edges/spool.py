@@ -39,14 +39,16 @@ class SqliteSpool:
         counters: Counters,
         floor_bytes: int = 0,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        file: SpoolFile | None = None,
     ) -> None:
+        """``file`` is the one of that path, opened: a damaged or older one may take minutes for that."""
         self._loop = asyncio.get_running_loop()
         self._counters = counters
         self._folder = path.parent
         self._floor_bytes = floor_bytes
         self._free_bytes = free_bytes
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
-        self._file = SpoolFile(path, max_bytes)
+        self._file = file or SpoolFile(path, max_bytes)
         self._damaged = False
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()

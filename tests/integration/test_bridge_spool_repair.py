@@ -1,7 +1,9 @@
 """A spool whose file is torn: what can be read of it goes on, whatever interrupts the repair."""
 
 import asyncio
+import contextlib
 import resource
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +11,16 @@ from uuid import uuid4
 
 import pytest
 
+from bridge.app import Bridge
+from bridge.clock import Clock
 from bridge.counters import Counters
 from bridge.edges.spool import SqliteSpool
 from bridge.kept import Line, SpoolUnavailable, Tally
 from bridge.refusals import Reason
+from tests.bridge_set_up import home
+from tests.broker import broker
 from tests.fakes import ALICE_LOGIN, NOON
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -142,3 +149,23 @@ async def test_a_torn_end_of_the_log_costs_only_what_was_never_confirmed(path: P
     again.close()
 
     assert lines == [b"%d" % number for number in range(20)]
+
+
+async def test_a_spool_that_takes_its_time_to_open_does_not_stop_the_bridges_signs_of_life(tmp_path: Path) -> None:
+    """A repair or an older form may take minutes: who is silent for ten seconds is killed by whoever stands by."""
+    with broker(tmp_path / "broker") as server:
+        async with home(tmp_path, server) as place:
+            place.settings.data_dir.mkdir()
+            SqliteSpool(place.settings.spool_path, max_bytes=LARGE, counters=Counters()).close()
+            one = Bridge(place.settings, Clock(), Counters(), asyncio.Event())
+            with contextlib.closing(sqlite3.connect(place.settings.spool_path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                opening = one.open()
+                opened = asyncio.create_task(opening.__aenter__())
+                await until(lambda: hasattr(one, "store") or opened.done())
+                in_time = not opened.done()
+                other.execute("ROLLBACK")
+            await opened
+            await opening.__aexit__(None, None, None)
+
+    assert in_time
