@@ -8,6 +8,9 @@ import codecs
 from dataclasses import dataclass
 from enum import StrEnum
 
+MOST_COUNTED = 2**31 - 1
+"""What a column of counts takes on PostgreSQL. Whoever floods for days gets beyond it; the spool counts on."""
+
 NO_LOGIN = "-"
 """How a request names the letters that nobody's login is known of; an empty login means any."""
 

@@ -17,6 +17,7 @@ from bridge.kept import SpoolUnavailable
 from bridge.seldom import Seldom
 from schema.database import Sessions, insert_or_update
 from schema.database_faults import database_faults
+from schema.letters import MOST_COUNTED
 from schema.models import DeadLetter, Inverter
 from schema.timeseries.line_protocol import from_milliseconds
 
@@ -118,7 +119,7 @@ def _upsert(session: AsyncSession, trouble: _Trouble, present: set[UUID]) -> Any
         "response": trouble.response,
         "first_seen_at": from_milliseconds(trouble.first_ms),
         "last_seen_at": from_milliseconds(trouble.last_ms),
-        "count": trouble.times,
+        "count": min(trouble.times, MOST_COUNTED),
         "kept": trouble.kept,
     }
     return (

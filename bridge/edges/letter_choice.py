@@ -9,7 +9,7 @@ from uuid import UUID
 
 from bridge.edges.letter_file import LetterFile
 from bridge.kept import LETTER_RECORDS, KeptLetter
-from schema.letters import NO_LOGIN
+from schema.letters import MOST_COUNTED, NO_LOGIN
 
 _MOST_AT_ONCE = 1_000
 
@@ -114,13 +114,13 @@ def left_of(file: LetterFile, records: list[int]) -> int:
 
 
 def meant(file: LetterFile, choice: Choice) -> int:
-    """How many messages these letters stand for, kept or only counted."""
+    """How many messages these letters stand for, kept or only counted, as far as a request's row can count them."""
     condition, parameters = choice.condition(topic_column="topic")
     (messages,) = file.connection.execute(
         f"SELECT coalesce(sum(count), 0) FROM trouble WHERE {condition}",  # noqa: S608  # columns of ours
         parameters,
     ).fetchone()
-    return int(messages)
+    return min(int(messages), MOST_COUNTED)
 
 
 def purge(file: LetterFile, choice: Choice) -> int:

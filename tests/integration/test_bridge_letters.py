@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bridge.app import Bridge
-from bridge.kept import LETTER_RECORDS
-from schema.letters import PayloadForm
+from bridge.kept import LETTER_RECORDS, Tally
+from bridge.refusals import Reason
+from schema.letters import MOST_COUNTED, PayloadForm
 from schema.models import LetterAction, RequestState
 from tests.bridge_set_up import Home, Paired, Publisher, bridge, home, settled
 from tests.broker import broker
@@ -212,6 +214,22 @@ async def test_a_purge_drops_what_it_names_and_nothing_else(place: Home) -> None
     assert originals(place.settings.spool_path) == [(bob.topic(), b"{")]
     assert (again.state, again.done) == (RequestState.DONE, 0)
     assert "nothing was done" in again.error
+
+
+async def test_more_messages_than_a_column_can_count_keep_no_other_dead_letter_from_the_pages(place: Home) -> None:
+    """Who floods for days is beyond PostgreSQL's INTEGER; Bob's letter is shown all the same, and a purge ends."""
+    alice, bob = await place.pair(), await place.pair(serial="2722222222")
+    async with bridge(place) as one, Publisher(place.broker, bob.login) as logger:
+        flood = Tally(alice.login, alice.inverter_id, Reason.TOO_MUCH, "Too much.", 2**33, datetime.now(UTC))
+        await one.spool.commit([flood], [])
+        await logger.send(bob.topic(), "no document")
+        await shown(place, MOST_COUNTED + 1)
+        counts = {letter.login: letter.count for letter in await place.letters()}
+        request = await carried_out(place, PURGE, login=alice.login)
+        await shown(place, 1)
+
+    assert counts == {alice.login: MOST_COUNTED, bob.login: 1}
+    assert (request.state, request.done) == (RequestState.DONE, MOST_COUNTED)
 
 
 async def test_a_message_that_was_cut_is_kept_and_the_replay_says_so(sqlite: Home) -> None:
