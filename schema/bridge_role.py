@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schema.models import LiveBase
+from schema import live
 
 ROLE = "deye_bridge"
 PASSWORD_VARIABLE = "BRIDGE_DATABASE_PASSWORD"  # noqa: S105  # the name of a variable
@@ -87,7 +87,7 @@ async def ensure(engine: AsyncEngine, password: str, *, role: str = ROLE) -> Non
     try:
         async with engine.begin() as connection:
             # The bridge makes its cache by itself elsewhere; this role makes no tables.
-            await connection.run_sync(LiveBase.metadata.create_all)
+            await live.make_tables(connection)
             await _log_in(connection, role, kept)
             for statement in rights(role):
                 await connection.execute(text(statement))

@@ -4,14 +4,19 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import Select, delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from schema.changes import Channel, announce
 from schema.database import create_engine_for, insert_or_update
 from schema.models import LiveBase, LiveRow, LoginLive
 
 _MOST_NAMES = 5_000
+_TOO_NARROW = """
+    SELECT 1 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE attrelid = CAST('live' AS regclass) AND attname = 'version' AND atttypid = CAST('int4' AS regtype)
+      AND pg_get_userbyid(relowner) = current_user
+"""
 
 
 async def open_live(url: str, *, patience_s: float | None = None) -> AsyncEngine:
@@ -21,8 +26,15 @@ async def open_live(url: str, *, patience_s: float | None = None) -> AsyncEngine
     """
     engine = create_engine_for(url, synchronous="NORMAL", patience_s=patience_s)
     async with engine.begin() as connection:
-        await connection.run_sync(LiveBase.metadata.create_all)
+        await make_tables(connection)
     return engine
+
+
+async def make_tables(connection: AsyncConnection) -> None:
+    """Make what is missing. PostgreSQL's column of versions was too narrow at first: whoever owns it widens it."""
+    await connection.run_sync(LiveBase.metadata.create_all)
+    if connection.dialect.name == "postgresql" and await connection.scalar(text(_TOO_NARROW)):
+        await connection.execute(text("ALTER TABLE live ALTER COLUMN version TYPE BIGINT"))
 
 
 async def newest_version(engine: AsyncEngine) -> int:

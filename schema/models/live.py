@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
-from sqlalchemy import JSON, MetaData, String
+from sqlalchemy import JSON, BigInteger, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from schema.models.base import UtcDateTime
@@ -41,7 +41,8 @@ class LiveRow(LiveBase):
     __tablename__ = "live"
 
     inverter_id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(index=True)
+    # A thousand inverters change it 2,000,000,000 times in some months.
+    version: Mapped[int] = mapped_column(BigInteger, index=True)
     rung: Mapped[int] = mapped_column(default=Rung.NOTHING)
     values: Mapped[dict[str, float]] = mapped_column(default=dict)
     reading_at: Mapped[datetime | None]

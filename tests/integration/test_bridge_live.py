@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import insert, text
 
 from bridge.clock import Clock
 from bridge.counters import Counters
@@ -74,6 +75,32 @@ async def test_a_clock_that_was_years_ahead_for_a_moment_does_not_stop_the_row_f
 
     assert row.values == {"ac_power": 2.0}
     assert row.reading_at == row.seen_at == time.now()
+
+
+async def test_the_row_goes_on_after_more_changes_than_an_integer_counts(database_url: str) -> None:
+    """A thousand inverters get there in some months; also where PostgreSQL's table is one of before."""
+    before = await live.open_live(database_url)
+    async with before.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.execute(text("ALTER TABLE live ALTER COLUMN version TYPE INTEGER"))
+        old = {
+            "inverter_id": uuid4(),
+            "version": 2**31 - 1,
+            "rung": 0,
+            "values": {},
+            "refusal": "",
+            "refusal_detail": "",
+        }
+        await connection.execute(insert(LiveRow).values(**old))
+    await before.dispose()
+    rows = LiveRows(database_url, FakeTime().clock(), Counters())
+    await rows.start()
+    rows.reading(ROOF, _reading(ac_power=1.0), NOON)
+    await rows.flush()
+    row = await _row(rows)
+    await rows.close()
+
+    assert (row.version, row.values) == (2**31, {"ac_power": 1.0})
 
 
 async def test_the_furthest_rung_stays(rows: LiveRows) -> None:
