@@ -134,21 +134,24 @@ class MqttSession:
         while not self._stopped:
             if self._may_connect is not None:
                 await self._may_connect()
-            started = self._clock.monotonic()
+            started, before = self._clock.monotonic(), self.connected_at
             try:
                 await self._one_connection()
             except ConnectionLost as fault:
                 if self._taken_over:
                     raise TakenOver("the broker's log says that another bridge has taken this session over") from fault
-                failures = 0 if self._clock.monotonic() - started > _STEADY_S else failures + 1
+                # An attempt that takes long and never gets there is no connection.
+                connected = self.connected_at is not before
+                steady = connected and self._clock.monotonic() - started > _STEADY_S
+                failures = 0 if steady else failures + 1
                 if not failures:
                     self._trouble.over()
                 if not self._stopped and self._trouble.due():
                     _log.warning("broker.away", detail=str(fault), failures=failures)
             self._connection = None
             self.subscribed = False
-            steady = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures, 10))
-            await self._clock.sleep(steady * (0.5 + self._clock.dice() / 2))
+            pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures, 10))
+            await self._clock.sleep(pause_s * (0.5 + self._clock.dice() / 2))
 
     async def disconnect(self) -> None:
         """Send what is acknowledged and say good-bye; the broker keeps the session."""
