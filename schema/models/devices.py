@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schema.models.base import Base, WithId
@@ -50,7 +50,7 @@ class FoundDevice(Base):
     dialect: Mapped[str] = mapped_column(String(24), default="auto", server_default="auto")
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
-    messages: Mapped[int] = mapped_column(default=0, server_default="0")
+    messages: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     hidden_at: Mapped[datetime | None]
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schema.models.base import WithId
@@ -43,6 +43,6 @@ class Notice(WithId):
     details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
-    count: Mapped[int] = mapped_column(default=1)
+    count: Mapped[int] = mapped_column(BigInteger, default=1)
     hidden_at: Mapped[datetime | None]
     mailed_at: Mapped[datetime | None]
