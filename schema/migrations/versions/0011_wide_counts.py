@@ -8,28 +8,22 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-_COUNTS = (("found_device", "messages", "0"), ("notice", "count", None))
-
 
 def upgrade() -> None:
-    for table, column, default in _COUNTS:
-        with op.batch_alter_table(table, schema=None) as batch_op:
-            batch_op.alter_column(
-                column,
-                existing_type=sa.Integer(),
-                type_=sa.BigInteger(),
-                existing_nullable=False,
-                existing_server_default=default,
-            )
+    _change(sa.Integer(), sa.BigInteger())
 
 
 def downgrade() -> None:
-    for table, column, default in _COUNTS:
+    _change(sa.BigInteger(), sa.Integer())
+
+
+def _change(old: sa.Integer, new: sa.Integer) -> None:
+    for table, column, default in (("found_device", "messages", "0"), ("notice", "count", None)):
         with op.batch_alter_table(table, schema=None) as batch_op:
             batch_op.alter_column(
                 column,
-                existing_type=sa.BigInteger(),
-                type_=sa.Integer(),
+                existing_type=old,
+                type_=new,
                 existing_nullable=False,
                 existing_server_default=default,
             )
