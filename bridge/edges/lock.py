@@ -38,10 +38,6 @@ class Holder:
         """This process."""
         return cls(os.getpid(), _started(os.getpid()), _place(), beat)
 
-    def same_process(self, other: "Holder") -> bool:
-        """Whether both are the same run of the same process."""
-        return (self.pid, self.started, self.place) == (other.pid, other.started, other.place)
-
 
 class FileLock:
     """``bridge.lock`` in the data folder."""

@@ -12,11 +12,9 @@ from litestar.exceptions import (
 )
 from litestar.params import URLEncodedBody
 
-from portal import audit, limits
-from portal.accounts import sessions
-from portal.accounts.at_the_door import CodeWanted, enter
+from portal import limits
+from portal.accounts.at_the_door import CodeWanted, enter, leave
 from portal.accounts.second_door import enter_with_code, password_mark
-from portal.audit import Action
 from portal.auth import VisitorRequest, auth_of
 from portal.errors import problem
 from portal.headers import NEVER_STORED
@@ -88,13 +86,4 @@ async def log_in(request: Request[Any, Any, Any], data: URLEncodedBody[PasswordF
 )
 async def log_out(request: VisitorRequest) -> None:
     """It opens nothing from now on; other tokens of the account live on."""
-    parts = parts_of(request)
-    async with parts.sessions.begin() as session:
-        if await sessions.end(session, request.user.account_id, request.user.session_id):
-            await audit.record(
-                session,
-                Action.SESSION_ENDED,
-                subject=f"session:{request.user.session_id}",
-                actor=request.user.account_id,
-                now=parts.now(),
-            )
+    await leave(request)

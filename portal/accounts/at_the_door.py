@@ -1,4 +1,4 @@
-"""Log-in, for pages and for programs: the pause between tries, the password, the new session."""
+"""Log-in, for pages and for programs: the pause between tries, the password, the new session, and its end."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from portal import audit, limits
 from portal.accounts import known_browsers, service, sessions
 from portal.accounts.forms import email_key
 from portal.audit import Action
+from portal.auth import VisitorRequest
 from portal.parts import Parts, parts_of
 from portal.throttle import Standing
 from portal.words import N_
@@ -70,6 +71,20 @@ async def enter(
         if now_is.totp_sealed is not None:
             return CodeWanted(account.id, renewed)
         return await admit(session, request, account.id, audience)
+
+
+async def leave(request: VisitorRequest) -> None:
+    """End the session that asks; others of the account live on."""
+    parts = parts_of(request)
+    async with parts.sessions.begin() as session:
+        if await sessions.end(session, request.user.account_id, request.user.session_id):
+            await audit.record(
+                session,
+                Action.SESSION_ENDED,
+                subject=f"session:{request.user.session_id}",
+                actor=request.user.account_id,
+                now=parts.now(),
+            )
 
 
 async def admit(

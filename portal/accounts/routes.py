@@ -7,14 +7,13 @@ from litestar.background_tasks import BackgroundTask
 from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
-from portal import audit, limits
-from portal.accounts import mailed_tokens, service, sessions
-from portal.accounts.at_the_door import GUESSED_AT, CodeWanted, GuessedAt, enter
+from portal import limits
+from portal.accounts import mailed_tokens, service
+from portal.accounts.at_the_door import GUESSED_AT, CodeWanted, GuessedAt, enter, leave
 from portal.accounts.forms import Confirmation, LogIn, MailMe, NewPassword, SignUp, email_key
 from portal.accounts.known_browsers import marked
 from portal.accounts.mailed_tokens import TokenSpent
 from portal.accounts.second_door import to_the_second_door
-from portal.audit import Action
 from portal.auth import VisitorRequest, auth_of
 from portal.headers import NO_REFERRER
 from portal.landing import safe_next
@@ -199,16 +198,7 @@ async def log_in(request: AnyRequest) -> Template | Redirect:
 @post("/logout", middleware=[limits.ENDING], opt={limits.OWN_LIMITS: True})
 async def log_out(request: VisitorRequest) -> Redirect:
     """End this device's session."""
-    parts = parts_of(request)
-    async with parts.sessions.begin() as session:
-        if await sessions.end(session, request.user.account_id, request.user.session_id):
-            await audit.record(
-                session,
-                Action.SESSION_ENDED,
-                subject=f"session:{request.user.session_id}",
-                actor=request.user.account_id,
-                now=parts.now(),
-            )
+    await leave(request)
     return see_other("/login?notice=bye", cookies=[auth_of(request).farewell_cookie()])
 
 
