@@ -52,6 +52,7 @@ def looks(site: Site, home: Household) -> list[Look]:
     ada, bob = site.person("ada.looks@example.org", admin=True), site.person("bob.looks@example.org")
     contested(site, home.alice, bob, serial="2788888888", name="The neighbour's barn with a rather long name")
     letter = set_aside(site, home.garage, "a rather long and wordy answer of the store, with nothing to hold on to")
+    set_aside(site, home.garage, "another answer to the same")
     waiting(site, home.alice, "unauthorized access")
     servers(site, home.alice, "no answer in time")
     noted(site, home.alice, {"name": "South", "after": "South roof"})
