@@ -138,6 +138,20 @@ HEADERS = (
         "",
         f"{GATE_TESTS}cookies_are_for_our_own_pages_and_not_for_scripts",
     ),
+    *(
+        control(
+            f"{what} is not for scripts",
+            module,
+            text,
+            "",
+            f"{GATE_TESTS}cookies_are_for_our_own_pages_and_not_for_scripts",
+        )
+        for what, module, text in (
+            ("a known browser's mark", "portal.accounts.known_browsers", "        httponly=True,\n"),
+            ("a login's secret", "portal.pairing.routes", "        httponly=True,\n"),
+            ("a form's token", "portal.app", "        cookie_httponly=True,\n"),
+        )
+    ),
     control(
         "cookies stay on our site",
         "portal.auth",

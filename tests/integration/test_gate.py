@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from portal.accounts import known_browsers
 from tests.people import CSRF_COOKIE, SESSION_COOKIE, Cast, the_cast
 from tests.portal_app import RunningPortal
 
@@ -89,11 +90,16 @@ async def test_cookies_are_for_our_own_pages_and_not_for_scripts(cast: Cast) -> 
     entered = await cast.bob.log_in()
     added = await cast.bob.post("/inverters", name="Barn", serial="2733333333")
     fresh = await cast.nobody.get("/login")
-    told = [answer.headers["set-cookie"] for answer in (entered, added, fresh)]
+    told = [cookie for answer in (entered, added, fresh) for cookie in answer.headers.get_list("set-cookie")]
 
-    assert [cookie.partition("=")[0] for cookie in told] == [SESSION_COOKIE, "pairing", CSRF_COOKIE]
+    assert [cookie.partition("=")[0] for cookie in told] == [
+        SESSION_COOKIE,
+        known_browsers.NAME,
+        "pairing",
+        CSRF_COOKIE,
+    ]
     assert all("HttpOnly" in cookie and "Path=/" in cookie for cookie in told)
-    assert [_SAME_SITE.findall(cookie) for cookie in told] == [["lax"] * 2, ["strict"], ["lax"]]
+    assert [_SAME_SITE.findall(cookie) for cookie in told] == [["lax"], ["lax"], ["strict"], ["lax"]]
 
 
 async def test_pages_run_no_script_that_does_not_come_from_us(cast: Cast) -> None:
