@@ -147,7 +147,14 @@ class Bridge:
             Entrance(settings.mqtt_host, settings.mqtt_logger_port, settings.mqtt_port, password), clock
         )
         news = BrokerNews(self.registry, self.live, self.remarks, self.broker, counters, clock)
-        self.outages = Outages(settings, self.spool, lambda: self.session.connected_at, counters, clock)
+        self.outages = Outages(
+            settings,
+            self.spool,
+            counters,
+            clock,
+            connected_at=lambda: self.session.connected_at,
+            packet_of=lambda token: self.session.packet(token),  # noqa: PLW0108  # it is made below
+        )
         self.session = MqttSession(
             Access(
                 host=settings.mqtt_host,

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bridge.kept import Known, Outage, Untimed
-from bridge.ports import Delivery
+from bridge.kept import Known, Numbered, Outage, Sent, Untimed
+from bridge.ports import Delivery, Packet
 
 # Below this the time of arrival is right enough: the broker says something at least every 10 s (its sys_interval), a
 # reconnect takes up to 5, and the values of one cycle are up to 10 s apart anyway.
@@ -21,6 +21,7 @@ SHORT_OUTAGE = timedelta(seconds=15)
 # A publisher that never repeats a topic; also what is read into memory at once.
 LONGEST_CYCLE = 500
 
+_NO_PACKET = Packet(0, again=False)
 _TICK = timedelta(milliseconds=1)
 # What came within this time came with one reconnect.
 _SAME_DELIVERY = timedelta(seconds=10)
@@ -48,10 +49,21 @@ class Backlog:
 
     ``connected_at`` tells when the present connection was made; a new value is a new connection. ``share`` is how many
     bytes one outage may take in the spool before what there is of it is spread without waiting for the rest.
+    ``packet_of`` tells what a message came in, by its token, and ``most_unacknowledged`` is the Receive Maximum.
     """
 
-    def __init__(self, connected_at: Callable[[], datetime | None], *, longest: timedelta, share: int) -> None:
+    def __init__(
+        self,
+        connected_at: Callable[[], datetime | None],
+        *,
+        longest: timedelta,
+        share: int,
+        packet_of: Callable[[int], Packet] = lambda _: _NO_PACKET,
+        most_unacknowledged: int = 0,
+    ) -> None:
         self._connected_at = connected_at
+        self._packet_of = packet_of
+        self._most_unacknowledged = most_unacknowledged
         self._longest = longest
         self._share = share
         self._connection: datetime | None = None
@@ -64,6 +76,8 @@ class Backlog:
         self._newest_epoch = 0
         self._counts: dict[str, _Count] = {}
         self._size = 0
+        # Kept last, the newest at the end: the broker may not have been told yet.
+        self._last_kept: dict[Sent, Numbered] = {}
 
     def start(self, known: Known, alive_at: datetime | None) -> None:
         """Go on where the process before ended; ``alive_at`` was the last sign of life of its connection."""
@@ -72,6 +86,7 @@ class Backlog:
         self._outage = known.outage
         self._counts = {source: _Count(number) for source, number in known.cycles.items()}
         self._size = known.size
+        self._last_kept = dict(known.last)
 
     @property
     def alive_at(self) -> datetime | None:
@@ -119,9 +134,35 @@ class Backlog:
             return None
         key = _key(source)
         number = _numbered(counts, key, tail)
-        untimed = Untimed(outage, key, number, delivery.topic, delivery.payload, delivery.received_at)
+        packet_id = self._packet_of(delivery.token).packet_id
+        untimed = Untimed(outage, key, number, delivery.topic, delivery.payload, delivery.received_at, packet_id)
         self._size += weight(untimed)
         return untimed
+
+    def kept(self, untimed: Untimed) -> None:
+        """It is on the disk now. Until our PUBACK has reached the broker it may come again."""
+        if untimed.packet_id:
+            sent = (untimed.packet_id, untimed.topic, untimed.payload)
+            self._last_kept[sent] = untimed.outage.epoch, untimed.cycle
+            if len(self._last_kept) > self._most_unacknowledged:
+                del self._last_kept[next(iter(self._last_kept))]
+
+    def has(self, delivery: Delivery, source: tuple[str, ...], tail: str | None) -> bool:
+        """Whether the broker sends again what is kept already: the connection, or the process, ended between the
+        commit and the PUBACK. Mosquitto counts packet ids up and a resumed session keeps them (MQTT 5.0 section 4.4),
+        so another message of the same packet id is 65,535 messages away.
+        """
+        packet = self._packet_of(delivery.token)
+        if not packet.again:
+            return False
+        numbered = self._last_kept.get((packet.packet_id, delivery.topic, delivery.payload))
+        if numbered is None:
+            return False
+        count = self._counts.get(_key(source))
+        epoch = self._outage.epoch if self._outage is not None else 0
+        if tail is not None and count is not None and numbered == (epoch, count.number):
+            count.seen.add(tail)
+        return True
 
     def _held_back(self, delivery: Delivery) -> Outage | None:
         """The outage of what the registry or a person held back beyond the marker: the last one's time, closed."""

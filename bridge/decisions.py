@@ -34,14 +34,15 @@ class Claimed:
 
 @dataclass(slots=True)
 class Decisions:
-    """What is to be done now. ``settled`` are messages that are no readings, ``parts`` are for ``take_part``,
-    ``untimed`` is to be kept in this order.
+    """What is to be done now. ``settled`` are messages that are no readings, ``kept`` those that are on the disk
+    already, ``parts`` are for ``take_part``, ``untimed`` is to be kept in this order.
     """
 
     parcels: list[Parcel] = field(default_factory=list)
     claims: list[Claimed] = field(default_factory=list)
     letters: list[tuple[Letter, list[int]]] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
     strangers: list[Delivery] = field(default_factory=list)
     parts: list[Part[Source]] = field(default_factory=list)
     untimed: list[tuple[Untimed | Outage, list[int]]] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """What the bridge keeps on its own disk, and the ports it lies behind. No I/O here; the adapters are in ``edges``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -21,6 +21,12 @@ class Line(NamedTuple):
     received_at: datetime
     line: bytes
     topic: str = ""
+
+
+# What tells one message from another while the broker waits for its PUBACK: packet id, topic, payload.
+Sent = tuple[int, str, bytes]
+# Where a kept message stands: outage and cycle.
+Numbered = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,10 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Untimed:
-    """A message without a time of its own that the broker had kept: ``cycle`` is its place in its source's order."""
+    """A message without a time of its own that the broker had kept: ``cycle`` is its place in its source's order.
+
+    By ``packet_id`` it is recognised where the broker sends it again.
+    """
 
     outage: Outage
     source: str
@@ -105,6 +114,7 @@ class Untimed:
     topic: str
     payload: bytes
     received_at: datetime
+    packet_id: int = 0
 
 
 Entry = Line | Raw | Letter | Tally | Untimed | Outage
@@ -128,13 +138,14 @@ class KeptRaw(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the process before knew of a backlog: the outage that is still open, with its size in bytes and the newest
-    cycle of each source, and the number of the newest outage at all.
+    cycle of each source, the number of the newest outage at all, and the messages kept last.
     """
 
     outage: Outage | None
     newest_epoch: int
     cycles: Mapping[str, int]
     size: int
+    last: Mapping[Sent, Numbered] = field(default_factory=dict)
 
 
 class KeptUntimed(NamedTuple):
@@ -176,8 +187,8 @@ class Spool(Protocol):
 class KeptBacklog(Protocol):
     """Untimed messages on disk. Every verb may raise ``SpoolUnavailable``."""
 
-    async def known(self) -> Known:
-        """What is open."""
+    async def known(self, last: int) -> Known:
+        """What is open, and so many of the messages that were kept last."""
 
     async def closed(self) -> list[Outage]:
         """Outages whose messages may be spread, oldest first."""

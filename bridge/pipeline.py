@@ -213,8 +213,13 @@ class Pipeline:
 
     def _kept(self, delivery: Delivery, source: Source, tail: str | None, out: Decisions) -> bool:
         """Whether an untimed message of a backlog is kept until the outage is over."""
-        untimed = self._backlog.keep(delivery, source, tail) if self._backlog is not None else None
-        if untimed is None or self._backlog is None:
+        if self._backlog is None:
+            return False
+        if self._backlog.has(delivery, source, tail):
+            out.kept.append(delivery.token)
+            return True
+        untimed = self._backlog.keep(delivery, source, tail)
+        if untimed is None:
             return False
         out.untimed.append((untimed, [delivery.token]))
         first_part = self._backlog.full()

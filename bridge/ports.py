@@ -27,6 +27,13 @@ class Delivery(NamedTuple):
     assembled: bool = False
 
 
+class Packet(NamedTuple):
+    """What a message came in: its packet id (0 with QoS 0), and whether the broker has sent it before (DUP)."""
+
+    packet_id: int
+    again: bool
+
+
 class BrokerSession(Protocol):
     """A persistent session with the broker. Whatever is not settled comes again after a reconnect."""
 

@@ -136,6 +136,8 @@ class Receiver:
                 self._pipeline.poisoned(delivery_of(part), out, part.tokens)
         if out.settled:
             self._keeper.settle(out.settled, Outcome.NOT_A_READING)
+        if out.kept:
+            self._keeper.settle(out.kept, Outcome.SPOOLED)
         for letter, tokens in out.letters:
             self._keeper.keep(letter, tokens)
         if out.untimed and self._spreading is not None:

@@ -8,6 +8,7 @@ with the same times. What the registry must be asked about waits while the datab
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from uuid import UUID
 
@@ -68,8 +69,7 @@ class Spreading:
     def keep(self, entries: Sequence[tuple[Untimed | Outage, list[int]]]) -> None:
         """Keep what the pipeline has set aside, in this order."""
         for entry, tokens in entries:
-            outage = entry if isinstance(entry, Outage) else entry.outage
-            self._keeper.keep(entry, tokens, then=None if outage.open else self._wake)
+            self._keeper.keep(entry, tokens, then=partial(self._on_disk, entry))
 
     def heard(self, at: datetime) -> None:
         """A message came that had not waited."""
@@ -81,8 +81,13 @@ class Spreading:
         if closed is not None:
             self.keep([(closed, [])])
 
-    def _wake(self, _record: int) -> None:
-        self._wanted.set()
+    def _on_disk(self, entry: Untimed | Outage, record: int) -> None:
+        """Called with 0 where it was dropped, for it comes again."""
+        outage = entry if isinstance(entry, Outage) else entry.outage
+        if record and isinstance(entry, Untimed):
+            self._backlog.kept(entry)
+        if not outage.open:
+            self._wanted.set()
 
     @property
     def busy(self) -> bool:

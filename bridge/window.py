@@ -9,7 +9,7 @@ ends the older of the two. So all PUBACKs of a shared packet id go out when the 
 
 from collections.abc import Iterable
 
-from bridge.ports import SettledTwice
+from bridge.ports import Packet, SettledTwice
 
 
 class Window:
@@ -20,6 +20,7 @@ class Window:
         self._packet_ids: set[int] = set()
         # Packet ids that several messages share: how many wait still, how many there were.
         self._shared: dict[int, tuple[int, int]] = {}
+        self._again: set[int] = set()
         self._next = 1
         self._first = 1
         self.received = 0
@@ -40,10 +41,11 @@ class Window:
         self._packets.clear()
         self._packet_ids.clear()
         self._shared.clear()
+        self._again.clear()
         self._first = self._next
 
-    def admit(self, packet_id: int) -> int:
-        """A token for a message. Packet id 0 (QoS 0) needs no answer."""
+    def admit(self, packet_id: int, again: bool = False) -> int:  # noqa: FBT001, FBT002  # thousands a second
+        """A token for a message. Packet id 0 (QoS 0) needs no answer; ``again`` is DUP."""
         if packet_id:
             if packet_id in self._packet_ids:
                 waiting, all_of_them = self._shared.get(packet_id, (1, 1))
@@ -52,8 +54,14 @@ class Window:
         token = self._next
         self._next += 1
         self._packets[token] = packet_id
+        if again:
+            self._again.add(token)
         self.received += 1
         return token
+
+    def packet(self, token: int) -> Packet:
+        """What a message that waits came in."""
+        return Packet(self._packets.get(token, 0), token in self._again)
 
     def alive(self, token: int) -> bool:
         """Whether the message came on this connection and waits still."""

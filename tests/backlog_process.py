@@ -21,6 +21,7 @@ from tests.fakes import NOON, FakeLive, FakeRegistry, FakeSession, FakeTime
 from tests.waiting import until, until_async
 
 HOUR = timedelta(hours=1)
+UNACKNOWLEDGED = 100
 Point = tuple[datetime, dict[str, float]]
 
 
@@ -51,7 +52,13 @@ class Process:
         self.kept = KilledAfter(self.spool, self.counters)
         self.kept.turns = dies_after
         self.connected_at: datetime | None = None
-        self.backlog = Backlog(lambda: self.connected_at, longest=timedelta(days=7), share=max_bytes // 2)
+        self.backlog = Backlog(
+            lambda: self.connected_at,
+            longest=timedelta(days=7),
+            share=max_bytes // 2,
+            packet_of=self.session.window.packet,
+            most_unacknowledged=UNACKNOWLEDGED,
+        )
         self.keeper = Keeper(self.spool, self.session, self.counters, clock)
         self.pipeline = Pipeline(
             directory=lambda: registry.directory,
@@ -77,13 +84,13 @@ class Process:
         assert size > 0
         self.spooled[inverter_id] = self.spooled.get(inverter_id, 0) + lines
 
-    def send(self, topic: str, payload: str) -> Decisions:
-        """One message of the backlog; what is kept of it is on its way to the disk."""
-        delivery = self.session.deliver(topic, payload, at=NOON + HOUR)._replace(backlog=True)
+    def send(self, topic: str, payload: str, *, again: int = 0) -> Decisions:
+        """One message of the backlog; what is kept of it is on its way to the disk. See ``FakeSession.deliver``."""
+        delivery = self.session.deliver(topic, payload, at=NOON + HOUR, again=again)._replace(backlog=True)
         out = Decisions()
         self.pipeline.take(delivery, out)
         self.spreading.keep(out.untimed)
-        self.keeper.settle(out.settled, "not_a_reading")  # type: ignore[arg-type]  # any outcome
+        self.keeper.settle([*out.settled, *out.kept], "not_a_reading")  # type: ignore[arg-type]  # any outcome
         return out
 
     async def durable(self) -> None:
@@ -110,7 +117,7 @@ async def process(
 ) -> AsyncIterator[Process]:
     """A process that was away from noon on and is back an hour later."""
     one = Process(path, registry, max_bytes=max_bytes, dies_after=dies_after)
-    one.backlog.start(await one.kept.known(), NOON)
+    one.backlog.start(await one.kept.known(UNACKNOWLEDGED), NOON)
     one.connected_at = NOON + HOUR
     tasks = [asyncio.create_task(one.keeper.run()), asyncio.create_task(one.spreading.run())]
     try:

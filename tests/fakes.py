@@ -50,11 +50,12 @@ class FakeSession:
         self.acknowledged: list[int] = []
         self._next_packet = 1
 
-    def deliver(self, topic: str, payload: bytes | str, *, at: datetime = NOON, retained: bool = False) -> Delivery:
-        """A message as the edge would hand it on."""
-        token = self.window.admit(self._next_packet)
-        assert token is not None
-        self._next_packet += 1
+    def deliver(
+        self, topic: str, payload: bytes | str, *, at: datetime = NOON, retained: bool = False, again: int = 0
+    ) -> Delivery:
+        """A message as the edge would hand it on; ``again`` is the packet id of one that the broker repeats."""
+        token = self.window.admit(again or self._next_packet, bool(again))
+        self._next_packet += not again
         body = payload.encode() if isinstance(payload, str) else payload
         return Delivery(token, topic, body, at, retained)
 

@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS outage (
     epoch INTEGER PRIMARY KEY, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, open INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS untimed (
     id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, source TEXT NOT NULL, cycle INTEGER NOT NULL,
-    topic TEXT NOT NULL, payload BLOB NOT NULL, received_ms INTEGER NOT NULL, crc INTEGER NOT NULL);
+    topic TEXT NOT NULL, payload BLOB NOT NULL, received_ms INTEGER NOT NULL, crc INTEGER NOT NULL,
+    packet_id INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS ix_untimed ON untimed (epoch, source, cycle, id);
 """
 
@@ -34,6 +35,8 @@ class BacklogFile:
         self._connection = connection
         self._entered: Outage | None = None
         connection.executescript(_SCHEMA)
+        if "packet_id" not in [name for _, name, *_ in connection.execute("PRAGMA table_info(untimed)")]:
+            connection.execute("ALTER TABLE untimed ADD COLUMN packet_id INTEGER NOT NULL DEFAULT 0")
 
     def rolled_back(self) -> None:
         """Forget what was remembered of a transaction that did not happen."""
@@ -49,10 +52,11 @@ class BacklogFile:
         at = milliseconds(entry.received_at)
         row = (entry.outage.epoch, entry.source, entry.cycle, entry.topic, at)
         statement = (
-            "INSERT INTO untimed (epoch, source, cycle, topic, received_ms, payload, crc) VALUES (?,?,?,?,?,?,?)"
+            "INSERT INTO untimed (epoch, source, cycle, topic, received_ms, payload, crc, packet_id)"
+            " VALUES (?,?,?,?,?,?,?,?)"
         )
         crc = _crc(row, entry.payload)
-        return self._connection.execute(statement, (*row, entry.payload, crc)).lastrowid or 0
+        return self._connection.execute(statement, (*row, entry.payload, crc, entry.packet_id)).lastrowid or 0
 
     def _enter(self, one: Outage) -> None:
         """One that is closed stays as it is: its messages may have got their times already."""
@@ -63,8 +67,8 @@ class BacklogFile:
         )
         self._entered = one
 
-    def known(self) -> Known:
-        """What is open, with the newest cycle of each of its sources."""
+    def known(self, last: int) -> Known:
+        """What is open, with the newest cycle of each of its sources, and so many of the messages kept last."""
         outages = [_outage(*row) for row in self._connection.execute("SELECT * FROM outage WHERE open")]
         (newest,) = self._connection.execute(
             "SELECT max(coalesce((SELECT max(epoch) FROM outage), 0), coalesce((SELECT max(epoch) FROM untimed), 0))"
@@ -75,7 +79,9 @@ class BacklogFile:
         cycles = dict(self._connection.execute(query, (epoch,)).fetchall())
         weighed = "SELECT coalesce(sum(length(payload) + length(topic) + 160), 0) FROM untimed WHERE epoch=?"
         (size,) = self._connection.execute(weighed, (epoch,)).fetchone()
-        return Known(outage, newest, cycles, size)
+        sent = "SELECT packet_id, topic, payload, epoch, cycle FROM untimed WHERE packet_id ORDER BY id DESC LIMIT ?"
+        rows = self._connection.execute(sent, (last,)).fetchall()
+        return Known(outage, newest, cycles, size, {tuple(row[:3]): tuple(row[3:]) for row in reversed(rows)})
 
     def closed(self) -> list[Outage]:
         """Outages that may be spread, oldest first."""

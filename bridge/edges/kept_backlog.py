@@ -15,9 +15,9 @@ class SqliteBacklog:
         self._spool = spool
         self._counters = counters
 
-    async def known(self) -> Known:
+    async def known(self, last: int) -> Known:
         """See ``KeptBacklog.known``."""
-        return await self._spool.run(lambda file: file.untimed.known())
+        return await self._spool.run(lambda file: file.untimed.known(last))
 
     async def closed(self) -> list[Outage]:
         """See ``KeptBacklog.closed``."""

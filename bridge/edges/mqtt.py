@@ -17,7 +17,7 @@ from bridge.clock import Clock
 from bridge.edges import broker_log
 from bridge.edges.connection import Access, Connect, Connection, ConnectionLost, TakenOver, Wanted
 from bridge.edges.packets import Incoming
-from bridge.ports import Delivery
+from bridge.ports import Delivery, Packet
 from bridge.seldom import Seldom
 from bridge.window import Window
 from schema.topics import (
@@ -117,6 +117,10 @@ class MqttSession:
             if len(self.window) < max(1, self._access.receive_maximum * 3 // 4):
                 self._connection.read_on()
         return self.window.settled - before
+
+    def packet(self, token: int) -> Packet:
+        """What a message that waits came in."""
+        return self.window.packet(token)
 
     def alive(self, token: int) -> bool:
         """Whether the message came on the present connection and waits still."""
@@ -219,14 +223,14 @@ class MqttSession:
     def received(self, messages: Sequence[Incoming]) -> None:
         """Messages of one reading of the socket: they share their time of arrival."""
         now, backlog, admit, inbox = self._clock.now(), self.backlog, self.window.admit, self._inbox
-        for topic, payload, packet_id, retained in messages:
+        for topic, payload, packet_id, retained, again in messages:
             if topic.startswith("$"):
                 self._system_came(topic, payload, now)
             elif topic == MARKER_TOPIC:
                 self._marker_came(payload, packet_id)
                 backlog = self.backlog
             else:
-                inbox.append(Delivery(admit(packet_id), topic, payload, now, retained, backlog))
+                inbox.append(Delivery(admit(packet_id, again), topic, payload, now, retained, backlog))
         if inbox:
             self._arrived.set()
 

@@ -62,7 +62,8 @@ class PacketReader:
                     return packet
                 if packet.qos is twice:
                     raise BrokenPacket("a message came with QoS 2, we subscribe with QoS 1")
-                messages.append((packet.topic, packet.payload, packet.packet_id or 0, packet.retain))
+                packet_id = packet.packet_id or 0
+                messages.append((packet.topic, packet.payload, packet_id, packet.retain, packet.duplicate))
             return None
         finally:
             self._position = at

@@ -12,7 +12,7 @@ from bridge.edges.sign_of_life import SignOfLife
 from bridge.edges.spool import SqliteSpool
 from bridge.keeper import Keeper
 from bridge.pipeline import Pipeline
-from bridge.ports import Registry
+from bridge.ports import Packet, Registry
 from bridge.spreading import Spreading
 from bridge.writer import Writer
 from schema.settings import BridgeSettings
@@ -25,14 +25,23 @@ class Outages:
         self,
         settings: BridgeSettings,
         spool: SqliteSpool,
-        connected_at: Callable[[], datetime | None],
         counters: Counters,
         clock: Clock,
+        *,
+        connected_at: Callable[[], datetime | None],
+        packet_of: Callable[[int], Packet],
     ) -> None:
         self._counters = counters
         self._clock = clock
         longest = timedelta(seconds=settings.session_expiry_s)
-        self.backlog = Backlog(connected_at, longest=longest, share=settings.spool_max_bytes // 2)
+        self._most_unacknowledged = settings.receive_maximum
+        self.backlog = Backlog(
+            connected_at,
+            longest=longest,
+            share=settings.spool_max_bytes // 2,
+            packet_of=packet_of,
+            most_unacknowledged=self._most_unacknowledged,
+        )
         self._kept = SqliteBacklog(spool, counters)
         self._sign = SignOfLife(settings.data_dir / "sign-of-life", self.backlog, clock)
 
@@ -56,7 +65,7 @@ class Outages:
 
     async def start(self) -> None:
         """Go on where the process before ended. Raises ``SpoolUnavailable``."""
-        self.backlog.start(await self._kept.known(), self._sign.before)
+        self.backlog.start(await self._kept.known(self._most_unacknowledged), self._sign.before)
 
     def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What runs for ever."""

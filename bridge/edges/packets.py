@@ -5,8 +5,9 @@ Source: MQTT 5.0, sections 1.5.5 (lengths), 2.1 (fixed header) and 3.3.1 to 3.3.
 
 PUBLISH = 3
 
-# Topic, payload, packet id (0 where QoS 0 asks for no answer), retained. A plain tuple: there are thousands a second.
-Incoming = tuple[str, bytes, int, bool]
+# Topic, payload, packet id (0 where QoS 0 asks for no answer), retained, sent again (DUP). A plain tuple: there are
+# thousands a second.
+Incoming = tuple[str, bytes, int, bool, bool]
 
 
 class BrokenPacket(ValueError):
@@ -55,4 +56,4 @@ def incoming(header: int, packet: bytes) -> Incoming:
         topic = packet[2:topic_end].decode()
     except UnicodeDecodeError:
         topic = ""
-    return topic, packet[at + length :], packet_id, bool(header & 1)
+    return topic, packet[at + length :], packet_id, bool(header & 1), bool(header & 8)

@@ -1,6 +1,7 @@
 """Untimed messages of an outage on a real spool file: kept, spread, and the same again after a crash at any point."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -98,6 +99,39 @@ async def test_a_crash_before_the_marker_loses_nothing_and_goes_on_in_the_same_o
         points = await other.points(roof)
 
     assert [at for at, _ in points] == [NOON + timedelta(minutes=15 + 30 * number) for number in range(4)]
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["the bridge ended", "the connection ended"])
+async def test_what_the_broker_repeats_is_not_kept_twice(tmp_path: Path, killed: bool) -> None:
+    """Committed and not acknowledged: packet ids 4 to 8 come again, of which the last was never committed; another
+    message of an old packet id is another message.
+    """
+    roof = route()
+    registry, path = FakeRegistry(roof), tmp_path / "spool.db"
+    power, day = f"deye/{ALICE_LOGIN}/ac/active_power", f"deye/{ALICE_LOGIN}/day_energy"
+    sent = [(topic, f"{number}.0") for number in range(4) for topic in (power, day)]
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(process(path, registry))
+        for topic, payload in sent[:7]:
+            one.send(topic, payload)
+        await one.durable()
+        if killed:
+            one = await stack.enter_async_context(process(path, registry))
+        else:
+            one.session.lose_connection()
+            one.connected_at = NOON + HOUR + timedelta(seconds=30)
+        for number, (topic, payload) in enumerate(sent[3:], 4):
+            one.send(topic, payload, again=number)
+        one.send(power, "0.0", again=3)
+        one.spreading.marker()
+        await one.nothing_left()
+        points = [values for _, values in await one.points(roof)]
+
+    assert [(values.get("ac_power"), values.get("day_energy")) for values in points] == [
+        *((float(number), float(number)) for number in range(4)),
+        (0.0, None),
+    ]
+    assert len(one.session.window) == 0
 
 
 async def test_a_source_that_waits_is_not_taken_up_twice_when_another_ones_disk_was_full(tmp_path: Path) -> None:

@@ -49,6 +49,31 @@ async def test_the_session_outlives_a_restart_of_the_broker(server: Broker, edge
         assert (window.received, window.settled, window.dropped, len(window)) == (9, 2, 3, 4)
 
 
+@pytest.mark.parametrize("restarted", [False, True], ids=["the bridge was killed", "the broker was stopped too"])
+async def test_what_comes_again_says_so_and_has_its_old_packet_id(
+    server: Broker, edge: BrokerEdge, restarted: bool
+) -> None:
+    """By that a message is recognised that is on our disk and whose PUBACK got lost; a new one has another id."""
+    async with session(server.port, edge) as one:
+        await publish(server, range(3))
+        await until(lambda: len(one.deliveries) == 3)
+        before = [one.edge.packet(delivery.token) for delivery in one.deliveries]
+        await one.crash()
+    if restarted:
+        server.stop()
+        server.start()
+    async with session(server.port, edge) as other:
+        await publish(server, range(3, 4))
+        await until(lambda: len(other.deliveries) == 4)
+        after = [other.edge.packet(delivery.token) for delivery in other.deliveries]
+
+    assert other.payloads == [0, 1, 2, 3]
+    assert [packet.again for packet in before] == [False] * 3
+    assert [packet.again for packet in after] == [True] * 3 + [False]
+    assert [packet.packet_id for packet in after[:3]] == [packet.packet_id for packet in before]
+    assert after[3].packet_id not in [packet.packet_id for packet in before]
+
+
 def _forget_everything(server: Broker) -> None:
     """The broker comes back without its sessions and messages."""
     server.kill()

@@ -38,16 +38,16 @@ def _text(topic: bytes) -> str:
     st.binary(max_size=300),
     st.integers(0, 65_535),
     st.lists(st.text("abc 123", max_size=60), max_size=4),
-    st.booleans(),
+    st.sampled_from((0, 1, 8, 9)),
 )
-def test_we_read_what_paho_reads(topic: bytes, payload: bytes, packet_id: int, notes: list[str], retain: bool) -> None:
-    """Topic, payload, packet id and retain flag, whatever properties stand before the payload."""
-    header = 0x30 | (2 if packet_id else 0) | retain
+def test_we_read_what_paho_reads(topic: bytes, payload: bytes, packet_id: int, notes: list[str], flags: int) -> None:
+    """Topic, payload, packet id, retain and DUP flag, whatever properties stand before the payload."""
+    header = 0x30 | (2 if packet_id else 0) | flags
     packet = _packet(topic, payload, packet_id=packet_id, notes=notes)
 
     ours, theirs = incoming(header, packet), decode_publish(header, packet, MQTTv5)
 
-    assert ours == (_text(theirs.topic), theirs.payload, theirs.mid, theirs.retain)
+    assert ours == (_text(theirs.topic), theirs.payload, theirs.mid, theirs.retain, theirs.dup)
 
 
 @settings(deadline=None)

@@ -137,7 +137,7 @@ async def test_a_full_window_stops_the_reading_and_room_resumes_it() -> None:
 
     assert stopped == (True, 2)
     assert line.socket.reading
-    assert [payload for _, payload, _, _ in line.ear.heard] == [b"0", b"1", b"2", b"3", b"4"]
+    assert [payload for _, payload, *_ in line.ear.heard] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 async def test_a_lone_message_is_read_at_once_and_a_stream_is_read_at_intervals() -> None:
