@@ -26,7 +26,6 @@ from bridge.edges.remarks import EdgeRemarks
 from bridge.edges.self_check import Entrance, SelfCheck
 from bridge.edges.snapshot import SnapshotFile
 from bridge.edges.spool import SqliteSpool
-from bridge.edges.spool_file import SpoolFile
 from bridge.edges.watch import Watch, Watched
 from bridge.gate import Gate
 from bridge.keeper import Keeper
@@ -91,14 +90,11 @@ class Bridge:
             engine = create_engine_for(settings.database_url, patience_s=_DATABASE_PATIENCE_S, pooled=False)
             stack.push_async_callback(engine.dispose)
             sessions = sessions_for(engine)
-            # In a thread: whoever stands by kills a bridge that gives no sign of life for ten seconds.
-            opened = await asyncio.to_thread(SpoolFile, settings.spool_path, settings.spool_max_bytes)
-            self.spool = SqliteSpool(
+            self.spool = await SqliteSpool.opened(
                 settings.spool_path,
                 max_bytes=settings.spool_max_bytes,
                 counters=counters,
                 floor_bytes=settings.disk_floor_bytes,
-                file=opened,
             )
             stack.callback(self.spool.close)
             self.registry = SqlRegistry(

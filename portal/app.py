@@ -34,8 +34,9 @@ from portal.accounts.sweeper import Sweeper
 from portal.admin import routes as admin
 from portal.audit_log import routes as audit_log
 from portal.audit_log.sealer import AuditSealer
-from portal.auth import Auth, cookie_name, make_auth
+from portal.auth import Auth, make_auth
 from portal.by_script import redirects_for_scripts
+from portal.cookies import cookie_name
 from portal.credentials import routes as credentials
 from portal.dashboard import api as dashboard_api
 from portal.dashboard import routes as dashboard
@@ -157,7 +158,7 @@ def create_app(parts: Parts) -> Litestar:
     auth = make_auth(settings)
     csrf = _csrf(settings)
     words.load()
-    remember = language_headers(cookie_name("lang", secure=settings.cookie_secure), secure=settings.cookie_secure)
+    remember = language_headers(secure=settings.cookie_secure)
     return Litestar(
         route_handlers=[*_routers(auth, DefineMiddleware(Gate, config=csrf))],
         state=State({"parts": parts, "auth": auth}),

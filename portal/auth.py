@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from portal.accounts import api_keys, sessions
 from portal.accounts.sessions import LIFETIME, Visitor
+from portal.cookies import cookie_name, own_cookie
 from portal.credentials import identities
 from portal.credentials.door import FOR_COLLECTORS, STOPPED, CollectorVisitor, collector_at
 from portal.keys import KeyUse, derived
@@ -47,6 +48,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 BEARER_SCHEME = "BearerToken"
 KEY_PATHS = "/api/"
 
+SESSION = "session"
 _REQUIRED_CLAIMS = ("jti", "exp", "sub", "aud")
 # HEAD answers like GET, so it asks like GET.
 _OPEN_METHODS: list[Any] = ["OPTIONS"]
@@ -172,15 +174,7 @@ class Auth:
         return _token(self.api, row)
 
     def _cookie(self, value: str, max_age_s: int) -> Cookie:
-        return Cookie(
-            key=self.pages.key,
-            value=value,
-            max_age=max_age_s,
-            path="/",
-            httponly=True,
-            secure=self.secure,
-            samesite="lax",
-        )
+        return own_cookie(SESSION, value, max_age_s, secure=self.secure)
 
 
 def _token(auth: JWTAuth[Visitor, Token] | JWTCookieAuth[Visitor, Token], row: LoginSession) -> str:
@@ -190,11 +184,6 @@ def _token(auth: JWTAuth[Visitor, Token] | JWTCookieAuth[Visitor, Token], row: L
         token_audience=row.audience,
         token_unique_jwt_id=str(row.id),
     )
-
-
-def cookie_name(name: str, *, secure: bool) -> str:
-    """With HTTPS browsers tie a ``__Host-`` cookie to exactly this host and refuse it without Secure."""
-    return f"__Host-{name}" if secure else name
 
 
 def make_auth(settings: PortalSettings) -> Auth:
@@ -208,7 +197,7 @@ def make_auth(settings: PortalSettings) -> Auth:
             authentication_middleware_class=_CookieOnly,
             accepted_audiences=[Audience.PAGE],
             require_claims=_REQUIRED_CLAIMS,
-            key=cookie_name("session", secure=settings.cookie_secure),
+            key=cookie_name(SESSION, secure=settings.cookie_secure),
         ),
         api=JWTAuth[Visitor, Token](
             token_secret=derived(secret, KeyUse.API_SESSIONS),

@@ -5,14 +5,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from litestar import Request
-from litestar.datastructures import Cookie, MutableScopeHeaders
+from litestar.datastructures import MutableScopeHeaders
 from litestar.types import ASGIApp, BeforeMessageSendHookHandler, Message, Receive, Scope, Send
 
 from portal import words
+from portal.cookies import cookie_name, own_cookie
 from portal.words import LANGUAGES, SOURCE, Reader, speaking
 
 PARAMETER = "lang"
-COOKIE_NAMES = ("__Host-lang", "lang")
+COOKIE_NAMES = tuple(cookie_name(PARAMETER, secure=secure) for secure in (True, False))
 _A_YEAR_S = 365 * 86_400
 # For operators: there the words of the code, the logs and the documents are best.
 _ENGLISH_PATHS = ("/admin",)
@@ -54,8 +55,8 @@ def other_languages(request: Request[Any, Any, Any]) -> Mapping[str, str]:
     return {code: f"{path}?{urlencode([*query, (PARAMETER, code)])}" for code in LANGUAGES if code != here}
 
 
-def language_headers(name: str, *, secure: bool) -> BeforeMessageSendHookHandler:
-    """A hook: caches learn what a page's language depends on, and the cookie ``name`` remembers a visitor's choice.
+def language_headers(*, secure: bool) -> BeforeMessageSendHookHandler:
+    """A hook: caches learn what a page's language depends on, and a cookie remembers a visitor's choice.
 
     The account's language is remembered too, so that its browser is spoken to alike after log-out.
     """
@@ -70,7 +71,7 @@ def language_headers(name: str, *, secure: bool) -> BeforeMessageSendHookHandler
         visitor = scope.get("user")
         wanted = visitor.language if visitor else _asked(scope)
         if wanted in LANGUAGES and wanted != _kept(_cookies(scope)):
-            kept = Cookie(name, value=wanted, path="/", max_age=_A_YEAR_S, httponly=True, secure=secure, samesite="lax")
+            kept = own_cookie(PARAMETER, wanted, _A_YEAR_S, secure=secure)
             headers.add("Set-Cookie", kept.to_header(header=""))
 
     return add

@@ -133,35 +133,28 @@ HEADERS = (
     ),
     control(
         "cookies are not for scripts",
-        "portal.auth",
-        "            httponly=True,\n",
+        "portal.cookies",
+        "        httponly=True,\n",
         "",
         f"{GATE_TESTS}cookies_are_for_our_own_pages_and_not_for_scripts",
     ),
-    *(
-        control(
-            f"{what} is not for scripts",
-            module,
-            text,
-            "",
-            f"{GATE_TESTS}cookies_are_for_our_own_pages_and_not_for_scripts",
-        )
-        for what, module, text in (
-            ("a known browser's mark", "portal.accounts.known_browsers", "        httponly=True,\n"),
-            ("a login's secret", "portal.pairing.routes", "        httponly=True,\n"),
-            ("a form's token", "portal.app", "        cookie_httponly=True,\n"),
-        )
+    control(
+        "a form's token is not for scripts",
+        "portal.app",
+        "        cookie_httponly=True,\n",
+        "",
+        f"{GATE_TESTS}cookies_are_for_our_own_pages_and_not_for_scripts",
     ),
     control(
         "cookies stay on our site",
-        "portal.auth",
-        '            samesite="lax",\n',
-        '            samesite="none",\n',
+        "portal.cookies",
+        "        samesite=same_site,\n",
+        '        samesite="none",\n',
         f"{GATE_TESTS}cookies_are_for_our_own_pages_and_not_for_scripts",
     ),
     control(
         "cookies are tied to the host",
-        "portal.auth",
+        "portal.cookies",
         'f"__Host-{name}" if secure else name',
         "name",
         f"{INTEGRATION}test_portal_pages.py::test_a_secure_portal_ties_its_cookies_to_its_host",

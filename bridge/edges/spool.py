@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 from uuid import UUID
 
 import structlog
@@ -41,7 +41,7 @@ class SqliteSpool:
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
         file: SpoolFile | None = None,
     ) -> None:
-        """``file`` is the one of that path, opened: a damaged or older one may take minutes for that."""
+        """``file`` is the one of that path where it is open already."""
         self._loop = asyncio.get_running_loop()
         self._counters = counters
         self._folder = path.parent
@@ -52,6 +52,14 @@ class SqliteSpool:
         self._damaged = False
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
+
+    @classmethod
+    async def opened(cls, path: Path, *, max_bytes: int, counters: Counters, floor_bytes: int) -> Self:
+        """For a running loop: a damaged file, or an older one, may take minutes, and a bridge that gives no sign of
+        life for ten seconds is killed by whoever stands by.
+        """
+        file = await asyncio.to_thread(SpoolFile, path, max_bytes)
+        return cls(path, max_bytes=max_bytes, counters=counters, floor_bytes=floor_bytes, file=file)
 
     async def commit(self, entries: Sequence[Entry], forgotten: Sequence[int]) -> list[int]:
         """See ``Spool.commit``."""

@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Request
 from litestar.datastructures import Cookie
 
-from portal.auth import cookie_name
+from portal.cookies import cookie_name, own_cookie
 from portal.keys import KeyUse, derived, keyed_hash
 from portal.parts import parts_of
 
@@ -38,15 +38,8 @@ def marked(request: AnyRequest, account: str) -> Cookie:
     start = f"{int(parts.now().timestamp()):x}{_WITHIN}{secrets.token_hex(_NUMBER_BYTES)}"
     new = f"{start}{_WITHIN}{_proof(request, start, account)}"
     others = [mark for mark in _marks(request) if not _fits(request, mark, account)]
-    return Cookie(
-        key=cookie_name(NAME, secure=parts.settings.cookie_secure),
-        value=_BETWEEN.join([new, *others][:MOST_MARKS]),
-        max_age=int(LIFETIME.total_seconds()),
-        path="/",
-        httponly=True,
-        secure=parts.settings.cookie_secure,
-        samesite="lax",
-    )
+    value = _BETWEEN.join([new, *others][:MOST_MARKS])
+    return own_cookie(NAME, value, int(LIFETIME.total_seconds()), secure=parts.settings.cookie_secure)
 
 
 def _marks(request: AnyRequest) -> list[str]:

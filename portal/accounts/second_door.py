@@ -24,7 +24,8 @@ from portal.accounts.at_the_door import CodeWanted, admit
 from portal.accounts.factor_forms import Code
 from portal.accounts.second_factor import FactorKeys, Way
 from portal.audit import Action
-from portal.auth import auth_of, cookie_name
+from portal.auth import auth_of
+from portal.cookies import cookie_name, own_cookie
 from portal.keys import KeyUse, derived, keyed_hash
 from portal.landing import safe_next
 from portal.letters import Letter
@@ -43,6 +44,7 @@ PATH = "/login/code"
 LIFETIME = timedelta(minutes=5)
 
 _ROW = "log-in:code"
+_COOKIE = "code"
 _TEMPLATE = "factors/code.html"
 _log = structlog.get_logger(__name__)
 
@@ -184,19 +186,11 @@ def password_mark(parts: Parts, password_hash: str) -> str:
 
 
 def _cookie_name(parts: Parts) -> str:
-    return cookie_name("code", secure=parts.settings.cookie_secure)
+    return cookie_name(_COOKIE, secure=parts.settings.cookie_secure)
 
 
 def _cookie(parts: Parts, value: str, max_age_s: int) -> Cookie:
-    return Cookie(
-        key=_cookie_name(parts),
-        value=value,
-        max_age=max_age_s,
-        path="/",
-        httponly=True,
-        secure=parts.settings.cookie_secure,
-        samesite="lax",
-    )
+    return own_cookie(_COOKIE, value, max_age_s, secure=parts.settings.cookie_secure)
 
 
 OPEN = [code_form, code]

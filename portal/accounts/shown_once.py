@@ -12,7 +12,8 @@ from uuid import UUID
 
 from litestar.datastructures import Cookie
 
-from portal.auth import VisitorRequest, cookie_name
+from portal.auth import VisitorRequest
+from portal.cookies import cookie_name, own_cookie
 from portal.parts import parts_of
 from schema.sealing import CannotUnseal
 
@@ -55,12 +56,4 @@ def _name(request: VisitorRequest, what: str) -> str:
 
 
 def _cookie(request: VisitorRequest, what: str, value: str, max_age_s: int) -> Cookie:
-    return Cookie(
-        key=_name(request, what),
-        value=value,
-        max_age=max_age_s,
-        path="/",
-        httponly=True,
-        secure=parts_of(request).settings.cookie_secure,
-        samesite="lax",
-    )
+    return own_cookie(what, value, max_age_s, secure=parts_of(request).settings.cookie_secure)

@@ -10,7 +10,8 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from portal.accounts.fresh import FORM_PAGE, fresh_enough
-from portal.auth import VisitorRequest, cookie_name
+from portal.auth import VisitorRequest
+from portal.cookies import cookie_name, own_cookie
 from portal.dashboard.numbers import of_reader
 from portal.dashboard.production import power_of
 from portal.headers import NEVER_STORED
@@ -152,15 +153,7 @@ def broker_of(parts: Parts) -> Broker:
 
 def note_cookie(parts: Parts, name: str, value: str, max_age_s: int) -> Cookie:
     """A sealed note in the browser, for our own pages alone; of no age it is taken away."""
-    return Cookie(
-        key=cookie_name(name, secure=parts.settings.cookie_secure),
-        value=value,
-        max_age=max_age_s,
-        path="/",
-        httponly=True,
-        secure=parts.settings.cookie_secure,
-        samesite="strict",
-    )
+    return own_cookie(name, value, max_age_s, secure=parts.settings.cookie_secure, same_site="strict")
 
 
 SIGNED_IN = [pairing, ladder_part, renew_secret, another_login]

@@ -10,7 +10,8 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from portal.accounts.profile import zone_of
-from portal.auth import VisitorRequest, cookie_name, only_installers_find_this
+from portal.auth import VisitorRequest, only_installers_find_this
+from portal.cookies import cookie_name
 from portal.dashboard.days import zone_named
 from portal.dashboard.numbers import age, of_reader
 from portal.headers import CAMERA, NEVER_STORED
