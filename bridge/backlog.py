@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bridge.kept import Known, Numbered, Outage, Sent, Untimed
+from bridge.kept import Known, Numbered, Outage, Sent, Untimed, sent
 from bridge.ports import Delivery, Packet
 
 # Below this the time of arrival is right enough: the broker says something at least every 10 s (its sys_interval), a
@@ -142,8 +142,8 @@ class Backlog:
     def kept(self, untimed: Untimed) -> None:
         """It is on the disk now. Until our PUBACK has reached the broker it may come again."""
         if untimed.packet_id:
-            sent = (untimed.packet_id, untimed.topic, untimed.payload)
-            self._last_kept[sent] = untimed.outage.epoch, untimed.cycle
+            known = sent(untimed.packet_id, untimed.topic, untimed.payload)
+            self._last_kept[known] = untimed.outage.epoch, untimed.cycle
             if len(self._last_kept) > self._most_unacknowledged:
                 del self._last_kept[next(iter(self._last_kept))]
 
@@ -155,7 +155,7 @@ class Backlog:
         packet = self._packet_of(delivery.token)
         if not packet.again:
             return False
-        numbered = self._last_kept.get((packet.packet_id, delivery.topic, delivery.payload))
+        numbered = self._last_kept.get(sent(packet.packet_id, delivery.topic, delivery.payload))
         if numbered is None:
             return False
         count = self._counts.get(_key(source))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
+from zlib import crc32
 
 from bridge.refusals import Reason
 from schema.letters import PayloadForm
@@ -23,8 +24,8 @@ class Line(NamedTuple):
     topic: str = ""
 
 
-# What tells one message from another while the broker waits for its PUBACK: packet id, topic, payload.
-Sent = tuple[int, str, bytes]
+# What tells one message from another while the broker waits for its PUBACK: packet id, topic, CRC-32 of the payload.
+Sent = tuple[int, str, int]
 # Where a kept message stands: outage and cycle.
 Numbered = tuple[int, int]
 
@@ -146,6 +147,11 @@ class Known:
     cycles: Mapping[str, int]
     size: int
     last: Mapping[Sent, Numbered] = field(default_factory=dict)
+
+
+def sent(packet_id: int, topic: str, payload: bytes) -> Sent:
+    """By what a message is recognised that comes again; it is small, whatever the payload."""
+    return packet_id, topic, crc32(payload)
 
 
 class KeptUntimed(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from bridge.kept import KeptUntimed, Known, Outage, Untimed
+from bridge.kept import KeptUntimed, Known, Outage, Untimed, sent
 from schema.timeseries.line_protocol import from_milliseconds, milliseconds
 
 _log = structlog.get_logger(__name__)
@@ -79,9 +79,13 @@ class BacklogFile:
         cycles = dict(self._connection.execute(query, (epoch,)).fetchall())
         weighed = "SELECT coalesce(sum(length(payload) + length(topic) + 160), 0) FROM untimed WHERE epoch=?"
         (size,) = self._connection.execute(weighed, (epoch,)).fetchone()
-        sent = "SELECT packet_id, topic, payload, epoch, cycle FROM untimed WHERE packet_id ORDER BY id DESC LIMIT ?"
-        rows = self._connection.execute(sent, (last,)).fetchall()
-        return Known(outage, newest, cycles, size, {tuple(row[:3]): tuple(row[3:]) for row in reversed(rows)})
+        # A flipped bit can change the type of a column too.
+        lately = (
+            "SELECT packet_id, topic, payload, epoch, cycle FROM untimed WHERE packet_id AND typeof(payload)='blob'"
+            " AND typeof(topic)='text' ORDER BY id DESC LIMIT ?"
+        )
+        rows = self._connection.execute(lately, (last,)).fetchall()
+        return Known(outage, newest, cycles, size, {sent(*row[:3]): tuple(row[3:]) for row in reversed(rows)})
 
     def closed(self) -> list[Outage]:
         """Outages that may be spread, oldest first."""
@@ -101,7 +105,6 @@ class BacklogFile:
         ).fetchall()
         kept: list[KeptUntimed] = []
         for record, cycle, topic, payload, received_ms, crc in found:
-            # A flipped bit can change the type of a column too.
             if isinstance(payload, bytes) and _crc((epoch, source, cycle, topic, received_ms), payload) == crc:
                 kept.append(KeptUntimed(record, cycle, topic, payload, from_milliseconds(received_ms)))
             else:

@@ -216,18 +216,20 @@ async def test_a_login_that_was_withdrawn_meanwhile_gets_dead_letters(tmp_path: 
 
 
 async def test_a_damaged_message_is_put_aside_and_the_others_are_spread(tmp_path: Path) -> None:
-    """A flipped bit must not become a reading."""
+    """A flipped bit must not become a reading, nor keep the next process from its start."""
     roof = route()
     async with process(tmp_path / "spool.db", FakeRegistry(roof)) as one:
         cycles(one.send, ALICE_LOGIN, 2)
         await one.durable()
         await one.spool.run(lambda file: file.connection.execute("UPDATE untimed SET payload='9' WHERE id=1"))
+        known = await one.kept.known(10)
         one.spreading.marker()
         await one.nothing_left()
         points = await one.points(roof)
 
     assert [values.get("ac_power") for _, values in points] == [None, 1.0]
     assert one.counters.records_damaged == 1
+    assert len(known.last) == 3
 
 
 async def test_a_small_spool_takes_a_long_backlog_in_parts(tmp_path: Path) -> None:
