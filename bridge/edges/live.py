@@ -6,7 +6,7 @@ A cache (DESIGN 4.2): never waited for, a failure to write costs a moment of fre
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.clock import Clock
 from bridge.counters import Counters
+from bridge.pipeline import NEWEST
 from bridge.refusals import Reason
 from bridge.seldom import Seldom
 from schema import live
@@ -30,9 +31,6 @@ _RETRY_S = 1.0
 _REST = 19
 _MOST_AT_ONCE = 500
 _PATIENCE_S = 5.0
-# A publisher's own time may be ahead by so much (``bridge.pipeline``). What a row has from beyond comes from when our
-# clock was wrong: nothing would ever be newer.
-_MOST_AHEAD = timedelta(minutes=10)
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +149,8 @@ class LiveRows:
             state.seen_at = at
 
     def _is_newer(self, at: datetime, known: datetime | None) -> bool:
-        return known is None or at >= known or known > self._clock.now() + _MOST_AHEAD
+        """What a row has from beyond ``NEWEST`` comes from when our clock was wrong: nothing would ever be newer."""
+        return known is None or at >= known or known > self._clock.now() + NEWEST
 
     def _reached(self, inverter_id: UUID, rung: Rung) -> _State:
         state = self._states.get(inverter_id)
