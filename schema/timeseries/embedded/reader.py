@@ -4,8 +4,8 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -26,12 +26,18 @@ class _Running:
         self._connection: sqlite3.Connection | None = None
         self._given_up = False
 
-    def on(self, connection: sqlite3.Connection | None) -> None:
-        """Raises ``sqlite3.OperationalError`` where a question would begin that nobody waits for."""
+    @contextmanager
+    def on(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """One question. Raises ``sqlite3.OperationalError`` where it would begin and nobody waits for it."""
         with self._lock:
-            if connection is not None and self._given_up:
+            if self._given_up:
                 raise sqlite3.OperationalError("interrupted")
             self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
 
     def give_up(self) -> None:
         """End what is being asked; a connection that somebody else may have by now is left alone."""
@@ -92,15 +98,12 @@ class EmbeddedReader:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self._path.name}: {error}") from error
         try:
-            running.on(connection)
-            answer = question(connection)
-            running.on(None)
+            with running.on(connection):
+                answer = question(connection)
         except sqlite3.Error as error:
-            running.on(None)
             connection.close()
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         except BaseException:
-            running.on(None)
             connection.close()
             raise
         self._idle.put(connection)
