@@ -6,7 +6,7 @@ are. Whoever has handed it over keeps at most a look that ends (``portal.inverte
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -99,7 +99,7 @@ async def accept(session: AsyncSession, account_id: UUID, token: str, *, links: 
     row = await _good(session, token, key=links.key, now=now)
     if account.email_key != row.email_key or account.verified_at is None:
         raise SomebodyElse
-    row = await _used(session, row, now)
+    row = await _used(session, row, now, answer="accepted_at")
     return await _give(session, account, row, links=links, now=now)
 
 
@@ -118,7 +118,7 @@ async def join(
     Whoever signed up with the address and never confirmed it makes room, unless he was disabled. Raises ``Spent`` and
     ``HasAccount``.
     """
-    row = await _used(session, await _good(session, token, key=links.key, now=now), now)
+    row = await _used(session, await _good(session, token, key=links.key, now=now), now, answer="accepted_at")
     known = await accounts.find(session, row.email, locked=True)
     if known is not None and not _makes_room(known):
         raise HasAccount
@@ -151,7 +151,7 @@ async def decline(
     row = await _good(session, token, key=links.key, now=now)
     if account and email_key(account[1]) != row.email_key:
         raise SomebodyElse
-    row = await _used(session, row, now, declined_at=now)
+    row = await _used(session, row, now, answer="declined_at")
     inviter = await session.get_one(Account, row.invited_by)
     told = letters.declined(links.base_url, row.owner_id, row.email, language=inviter.language)
     await owe(session, inviter.email, told, sealer=links.sealer, now=now, always=True)
@@ -182,8 +182,10 @@ async def _good(session: AsyncSession, token: str, *, key: str, now: datetime) -
     return row
 
 
-async def _used(session: AsyncSession, row: Invitation, now: datetime, **answer: datetime) -> Invitation:
-    """Use the link up: it is accepted, if ``answer`` names nothing else. Raises ``Spent``.
+async def _used(
+    session: AsyncSession, row: Invitation, now: datetime, *, answer: Literal["accepted_at", "declined_at"]
+) -> Invitation:
+    """Use the link up, with this answer. Raises ``Spent``.
 
     Whoever else accepts something of this home waits at its row, and then finds what became of it. Accounts before
     homes, as where an account is erased, so that nobody waits crosswise.
@@ -192,7 +194,7 @@ async def _used(session: AsyncSession, row: Invitation, now: datetime, **answer:
     await session.execute(inviter.with_for_update(read=True, key_share=True))
     await session.execute(select(Owner.id).where(Owner.id == row.owner_id).with_for_update(key_share=True))
     use = update(Invitation).where(Invitation.id == row.id, Invitation.token_hash == row.token_hash, waiting(now))
-    if (await session.execute(use.values(answer or {"accepted_at": now}).returning(Invitation.id))).first() is None:
+    if (await session.execute(use.values({answer: now}).returning(Invitation.id))).first() is None:
         raise Spent
     if row.invited_by is None or not await may_invite(session, row.invited_by, row.owner_id, Role(row.role), now):
         raise Spent
