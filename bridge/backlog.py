@@ -21,7 +21,6 @@ SHORT_OUTAGE = timedelta(seconds=15)
 # A publisher that never repeats a topic; also what is read into memory at once.
 LONGEST_CYCLE = 500
 
-_NO_PACKET = Packet(0, again=False)
 _TICK = timedelta(milliseconds=1)
 # What came within this time came with one reconnect.
 _SAME_DELIVERY = timedelta(seconds=10)
@@ -58,8 +57,8 @@ class Backlog:
         *,
         longest: timedelta,
         share: int,
-        packet_of: Callable[[int], Packet] = lambda _: _NO_PACKET,
-        most_unacknowledged: int = 0,
+        packet_of: Callable[[int], Packet],
+        most_unacknowledged: int,
     ) -> None:
         self._connected_at = connected_at
         self._packet_of = packet_of

@@ -1,7 +1,7 @@
 """What the bridge keeps on its own disk, and the ports it lies behind. No I/O here; the adapters are in ``edges``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -115,7 +115,7 @@ class Untimed:
     topic: str
     payload: bytes
     received_at: datetime
-    packet_id: int = 0
+    packet_id: int
 
 
 Entry = Line | Raw | Letter | Tally | Untimed | Outage
@@ -146,7 +146,7 @@ class Known:
     newest_epoch: int
     cycles: Mapping[str, int]
     size: int
-    last: Mapping[Sent, Numbered] = field(default_factory=dict)
+    last: Mapping[Sent, Numbered]
 
 
 def sent(packet_id: int, topic: str, payload: bytes) -> Sent:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from bridge.backlog import LONGEST_CYCLE, SHORT_OUTAGE, Backlog, time_of
 from bridge.kept import Known, Outage, Untimed
-from bridge.ports import Delivery
+from bridge.ports import Delivery, Packet
 from tests.fakes import NOON
 
 pytestmark = pytest.mark.unit
 
 SOURCE = ("AACE234567", "", "")
 HOUR = timedelta(hours=1)
-NOTHING = Known(None, 0, {}, 0)
+NOTHING = Known(None, 0, {}, 0, {})
 
 
 class Bench:
@@ -23,7 +23,13 @@ class Bench:
 
     def __init__(self, alive_at: datetime | None, *, known: Known = NOTHING, share: int = 1_000_000) -> None:
         self.connected_at: datetime | None = None
-        self.backlog = Backlog(lambda: self.connected_at, longest=timedelta(days=7), share=share)
+        self.backlog = Backlog(
+            lambda: self.connected_at,
+            longest=timedelta(days=7),
+            share=share,
+            packet_of=lambda _: Packet(0, again=False),
+            most_unacknowledged=0,
+        )
         self.backlog.start(known, alive_at)
         self._token = 0
 
@@ -159,7 +165,7 @@ def test_a_connection_that_is_lost_before_the_marker_is_the_same_outage() -> Non
 def test_a_process_that_was_killed_in_the_middle_goes_on_with_the_same_outage() -> None:
     """What was kept stays, its cycles keep their numbers."""
     outage = Outage(7, NOON, NOON + HOUR, open=True)
-    bench = Bench(NOON, known=Known(outage, 7, {"\t".join(SOURCE): 41}, 1000))
+    bench = Bench(NOON, known=Known(outage, 7, {"\t".join(SOURCE): 41}, 1000, {}))
     bench.connect(NOON + 2 * HOUR)
 
     kept = bench.message("p")
