@@ -31,6 +31,13 @@ async def cast(tmp_path: Path) -> AsyncGenerator[Cast, None]:
 
 
 @pytest.fixture
+async def cast_on_each(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+    """The same over each kind of database in turn, for what the database has a say in."""
+    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
+        yield people
+
+
+@pytest.fixture
 async def alice(portal: RunningPortal) -> AsyncGenerator[Person, None]:
     """Alice, who has heard of the portal."""
     async with portal.browser() as http:

@@ -1,7 +1,6 @@
 """Contested serials: the evidence, the decision for one side or the other, and what everybody is told."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,13 +103,6 @@ async def test_who_installs_a_site_is_seen_and_told_like_an_owner(cast: Cast) ->
     assert (answer.status_code, cast.ines.email in page) == (303, True)
     assert [mail["Subject"] for mail in portal.bag.to(cast.ines.email)] == ["A serial is yours"]
     assert await home_of(portal, barn) == site
-
-
-@pytest.fixture
-async def cast_on_each(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
-    """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def test_whoever_claims_a_serial_many_times_fills_pages_and_no_more(cast_on_each: Cast) -> None:

@@ -1,8 +1,5 @@
 """A serial that its owner changes: the device was replaced, or a part, or it had been mistyped. On both databases."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
@@ -15,8 +12,7 @@ from schema.models import (
     SerialAlias,
     SerialEnd,
 )
-from tests.people import Cast, login_of, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, login_of
 from tests.serial_states import has_spoken, state_of
 
 pytestmark = pytest.mark.integration
@@ -27,10 +23,9 @@ FREE = "2711999999"
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def test_a_replaced_device_keeps_the_page_and_binds_anew(cast: Cast) -> None:

@@ -3,9 +3,7 @@
 import asyncio
 import html
 import re
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -15,8 +13,7 @@ from portal.accounts.second_door import factor_keys
 from portal.accounts.second_factor import StaleForm
 from schema.models import Account, ApiKey, AuditEntry, RecoveryCode
 from tests.factors import Phone, second_step, switched_on
-from tests.people import Cast, Person, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, Person
 
 pytestmark = pytest.mark.integration
 
@@ -24,10 +21,9 @@ AT_ONCE = 8
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def doors_opened(cast: Cast, code: str) -> list[int]:

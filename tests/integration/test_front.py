@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.compose_file import services
 from tests.front import SHIPPED, front
-from tests.store_set_ups import DAY, STORES, Place, StoreSetUp, encoded, opened, reading
+from tests.store_set_ups import DAY, Place, StoreSetUp, encoded, reading
 
 pytestmark = pytest.mark.integration
 WRITE = "/api/v2/write?orgID=0a&bucket=0b&precision=ms"
@@ -113,13 +113,6 @@ async def test_too_much_is_refused_before_it_reaches_influxdb(address: str, behi
     assert large == 413
     assert {one.status_code for one in many} == {204, 429}
     assert 100 <= len(behind.asked) < 200
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake InfluxDB and the real one."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
 
 
 async def _newest(store: StoreSetUp, place: Place) -> float | None:

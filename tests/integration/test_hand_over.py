@@ -1,8 +1,6 @@
 """A home is handed over by a mailed link: to whom it was meant, once, and nothing of it moves."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,18 +18,10 @@ from schema.models import (
     OwnerPlacement,
     Placement,
 )
-from tests.people import PASSWORD, Cast, login_of, shown_secret, the_cast
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, Cast, login_of, shown_secret
 from tests.sharing import CUSTOMER, NEW_PASSWORD, grants, home_of, invited, joined, made_site
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-async def both(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
-    """The same over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
 
 
 async def everything(cast: Cast) -> dict[str, Any]:
@@ -173,11 +163,11 @@ async def over(cast: Cast, why: str, site: UUID) -> None:
             await session.execute(delete(Account).where(ines))
 
 
-async def test_at_once_one_counts(both: Cast) -> None:
+async def test_at_once_one_counts(cast_on_each: Cast) -> None:
     """The same link pressed many times: one new owner, one mail. Many passwords for one address: one account. Two
     homes for each other at the same moment: each has the other's, and nobody waits for ever.
     """
-    cast, portal = both, both.portal
+    cast, portal = cast_on_each, cast_on_each.portal
     site, _ = await made_site(portal, cast.ines)
     token = await invited(portal, cast.ines, site, cast.bob.email)
     presses = await asyncio.gather(*(cast.bob.post("/invitation/accept", token=token) for _ in range(6)))

@@ -1,8 +1,6 @@
 """What an operator sees on an InfluxDB server and what he may mend there: the fake and the real one say the same."""
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
@@ -12,23 +10,9 @@ from schema.timeseries.management import FoundBucket, FoundOrganisation, StoreMa
 from schema.timeseries.port import StoreMisconfigured
 from schema.timeseries.stores import open_manager
 from tests.fake_influx import FakeInflux
-from tests.store_set_ups import ALICE, STORES, Place, StoreSetUp, opened
+from tests.store_set_ups import ALICE, Place, StoreSetUp
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(params=STORES[1:])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreSetUp]:
-    """The fake and the real one in turn."""
-    async with opened(request.param, request, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-def manager(store: StoreSetUp) -> StoreManager:
-    """With the operator token."""
-    assert store.manager is not None
-    return store.manager
 
 
 async def _write(store: StoreSetUp, place: Place) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -29,10 +28,9 @@ SERIAL = "2711111111"
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def has_spoken(cast: Cast, inverter_id: UUID, state: ClaimState = ClaimState.ACTIVE) -> None:

@@ -1,8 +1,6 @@
 """Who told what a device is: an owner's word stays, a collector fills in the rest, the bridge hears of a new power."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,8 +8,7 @@ import pytest
 from portal.inverters.metadata import Told, Value, sources_of, tell
 from schema.changes import registry_version
 from schema.models import Inverter, ToldBy
-from tests.people import Cast, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast
 
 pytestmark = pytest.mark.integration
 
@@ -19,10 +16,9 @@ COLLECTOR = uuid4()
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def said(cast: Cast, told_by: ToldBy, source_id: UUID, **values: Value) -> Told:

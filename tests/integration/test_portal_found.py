@@ -1,7 +1,6 @@
 """Devices heard on a login: told on its inverters' pages, adopted with one click, hidden, never somebody else's."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -19,8 +18,7 @@ from schema.models import (
     Placement,
 )
 from tests.at_once import AT_ONCE
-from tests.people import Cast, login_of, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, login_of
 from tests.registry_set_up import Site
 from tests.waiting import until
 
@@ -28,10 +26,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def hear(cast: Cast, selector: str, *, serial: str = "", messages: int = 42) -> str:

@@ -1,9 +1,7 @@
 """The page of an inverter's logins: what is in use, new secrets, the end of one, quarantine; never a secret."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -24,17 +22,15 @@ from schema.models import (
     NoticeKind,
     PasswordFileGeneration,
 )
-from tests.people import PASSWORD, Cast, login_of, shown_secret, the_cast
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, Cast, login_of, shown_secret
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def broker_has_loaded(cast: Cast) -> None:

@@ -1,9 +1,7 @@
 """Notices on the pages, hidden by a click, mailed at most once a day for each kind, and on the ladder."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +13,7 @@ from portal.notices.mailing import NoticeMails
 from portal.words import Reader, speaking
 from schema import notices
 from schema.models import Account, Grant, Inverter, Notice, NoticeKind, Role
-from tests.people import Cast, login_of, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, login_of
 from tests.sharing import made_site
 
 pytestmark = pytest.mark.integration
@@ -36,10 +33,9 @@ DETAILS: dict[NoticeKind, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def note(cast: Cast, kind: NoticeKind, *, inverter_id: UUID | None = None, login: str = "") -> None:

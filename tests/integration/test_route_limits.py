@@ -14,8 +14,7 @@ from portal.tries import NO_WAIT, Limit
 from schema.models import Account
 from tests.acts import ask, entries, prepared
 from tests.no_limits import NoLimits
-from tests.people import PASSWORD, Cast, the_cast
-from tests.portal_app import running_portal
+from tests.people import PASSWORD, Cast
 from tests.route_table import ROWS, SAFE, Row
 from tests.stage import Stage, the_stage
 
@@ -118,10 +117,9 @@ async def test_what_is_dear_to_look_at_asks_how_often(stage: Stage, tries: Count
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal with its limits, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 async def test_one_accounts_looks_are_not_anothers(cast: Cast) -> None:

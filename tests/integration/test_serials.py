@@ -1,7 +1,6 @@
 """Serials that change hands: given away, or left to a buyer. Nobody learns who has one, or whether anybody has."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from schema.models import (
     SerialEnd,
     SerialRequest,
 )
-from tests.people import Cast, Person, login_of, the_cast
-from tests.portal_app import running_portal
+from tests.people import Cast, Person, login_of
 from tests.registry_set_up import Site
 from tests.serial_states import desk, has_spoken, request_of, state_of
 from tests.waiting import until
@@ -32,10 +30,9 @@ FREE = "2711999999"
 
 
 @pytest.fixture
-async def cast(tmp_path: Path, database_url: str) -> AsyncGenerator[Cast, None]:
+def cast(cast_on_each: Cast) -> Cast:
     """Everybody at a portal of their own, over each kind of database."""
-    async with running_portal(tmp_path, database_url=database_url) as portal, the_cast(portal) as people:
-        yield people
+    return cast_on_each
 
 
 def mails(cast: Cast, person: Person, subject: str) -> int:
